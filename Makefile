@@ -1,0 +1,48 @@
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOB ?= jobs/demo.yaml
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  JOB=jobs/x.yaml chooses another manifest (now: $(JOB))"
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fluxbatch needs Python 3.11 or later; name one with PYTHON=python3.x"; exit 78; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,fast]'
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make the virtual environment
+
+.PHONY: run
+run: setup ## Run a manifest (the demo needs no key)
+	$(BIN)/fluxbatch run $(JOB)
+
+.PHONY: plan
+plan: setup ## Say what a run would buy and cost; buys nothing
+	$(BIN)/fluxbatch plan $(JOB)
+
+.PHONY: check
+check: setup ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir .import_linter_cache
+
+.PHONY: test
+test: check ## Everything: check, then all tests with branch coverage
+	$(BIN)/pytest -n 2 --cov --cov-report=term
+
+.PHONY: format
+format: setup ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## Remove what was built; output/ stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build *.egg-info

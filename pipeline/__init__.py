@@ -1,0 +1,1 @@
+"""fluxbatch: buys images in bulk from a paid API, with every cent and every picture accounted for."""

@@ -1,0 +1,76 @@
+"""Models: what each takes and costs. Reads ``models.toml``."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.catalog.amounts import Usd
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Choice(_Data):
+    """A parameter with named values."""
+
+    choices: tuple[Literal["jpeg", "png"], ...] = Field(strict=False)
+    default: Literal["jpeg", "png"]
+
+
+class WholeNumber(_Data):
+    """A parameter that is a whole number, both bounds included."""
+
+    minimum: int
+    maximum: int
+    default: int | None = None
+
+
+class Switch(_Data):
+    """A parameter that is on or off."""
+
+    default: bool
+
+
+class Shape(_Data):
+    """The aspect ratio, within the range of ``pipeline.ratio``."""
+
+    default: str
+
+
+class Parameters(_Data):
+    """What a model takes, by the manifest's key; None where it does not take it."""
+
+    ratio: Shape | None = None
+    seed: WholeNumber | None = None
+    safety_tolerance: WholeNumber | None = None
+    format: Choice
+    prompt_upsampling: Switch | None = None
+
+
+class ModelSpec(_Data):
+    """One model.
+
+    Attributes:
+        official_usd: Micro-dollars a picture at the model's vendor, or None where no price is published.
+        first_byte_s: The longest wait, in seconds, for the first byte of an answer.
+        typical_s: What a picture usually takes, in seconds; for estimates only.
+    """
+
+    id: str
+    title: str
+    official_usd: Usd | None = None
+    best_for: str
+    first_byte_s: float = Field(gt=0, strict=False)
+    typical_s: float = Field(gt=0, strict=False)
+    parameters: Parameters
+
+
+@cache
+def models() -> dict[str, ModelSpec]:
+    """Every model of the catalog by its id, in the order of the file."""
+    table = tomllib.loads(files("pipeline.catalog").joinpath("models.toml").read_text("utf-8"))
+    return {name: ModelSpec.model_validate({"id": name, **entry}) for name, entry in table.items()}

@@ -1,0 +1,48 @@
+"""Provider profiles: where a provider is, how it wants to be asked, what it charges. Reads ``profiles.toml``."""
+
+import tomllib
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pipeline.catalog.amounts import Usd
+
+Wire = Literal["flat", "extra_body", "both"]
+
+
+class Profile(BaseModel):
+    """One provider.
+
+    Attributes:
+        base_url: Up to and with ``/v1``; empty for the built-in simulator, which is started for the run.
+        api_key_env: The environment variable that holds the key; empty when none is needed.
+        wire: Where Flux parameters travel: at the top level of the body, inside a literal ``extra_body``, or both.
+        window_s: How long a result URL lives, in seconds.
+        credit_factor: What a dollar paid is credited as; only for the cost comparison, never for a budget.
+        simulated: Whether its pictures and money are make-believe.
+        allow_hosts: Hosts (``host`` or ``host:port``) that downloads may reach although their addresses are private.
+        prices: Micro-dollars a picture, by model id; a model without one is refused.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    base_url: str
+    api_key_env: str
+    wire: Wire
+    window_s: Annotated[float, Field(gt=0, le=86_400, strict=False)]
+    credit_factor: Annotated[Decimal, BeforeValidator(Decimal), Field(ge=1, le=10)]
+    simulated: bool = False
+    allow_hosts: tuple[str, ...] = Field(default=(), strict=False)
+    prices: dict[str, Usd]
+
+
+@cache
+def profiles() -> dict[str, Profile]:
+    """Every built-in profile by its name, in the order of the file."""
+    table = tomllib.loads(files("pipeline.catalog").joinpath("profiles.toml").read_text("utf-8"))
+    return {name: Profile.model_validate({"name": name, **entry}) for name, entry in table.items()}

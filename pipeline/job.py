@@ -1,0 +1,97 @@
+"""What one picture is: the request, its identity, and where the picture goes. Shared by every stage, depends on none."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.ratio import Ratio
+
+ImageFormat = Literal["jpeg", "png"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRequest:
+    """What is asked of the provider for one picture: everything that decides what is drawn, and nothing else.
+
+    Attributes:
+        model: The catalog's model id.
+        prompt: The text, ends stripped; never empty.
+        ratio: The shape asked for; None where the output follows an input image.
+        seed: Given by the manifest, or None for the provider's own choice.
+        output_format: Always sent, because vendors' defaults differ.
+        safety_tolerance: 0 (strictest) to 6, or None where the model does not take it.
+        prompt_upsampling: Whether the provider may rewrite the prompt, or None where the model does not take it.
+        inputs: SHA-256 digests (hex) of input images, in order; empty for a generation.
+    """
+
+    model: str
+    prompt: str
+    ratio: Ratio | None
+    seed: int | None = None
+    output_format: ImageFormat = "jpeg"
+    safety_tolerance: int | None = None
+    prompt_upsampling: bool | None = None
+    inputs: tuple[str, ...] = ()
+
+    def identity(self) -> dict[str, Any]:
+        """The request as plain JSON values, in the one form that keys and records are made of."""
+        return {
+            "model": self.model,
+            "prompt": self.prompt,
+            "ratio": self.ratio.reduced if self.ratio else None,
+            "seed": self.seed,
+            "output_format": self.output_format,
+            "safety_tolerance": self.safety_tolerance,
+            "prompt_upsampling": self.prompt_upsampling,
+            "inputs": list(self.inputs),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One picture wanted by one place of a manifest.
+
+    Attributes:
+        index: Its place among all jobs of the manifest, from 1.
+        key: The identity that is never bought twice (see ``job_key``), 64 hex digits.
+        request: What is asked.
+        repeat: Which of several equal pictures this is, from 1.
+        path: Where the picture goes: relative to the output folder, with ``/``, without a suffix (the bytes decide it).
+        source: Where it was written, ``file:line``, for messages.
+    """
+
+    index: int
+    key: str
+    request: PictureRequest
+    repeat: int
+    path: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfitRow:
+    """A row of a rows file that does not make a job: a failed job with a reason, while the others go on."""
+
+    index: int
+    key: str
+    source: str
+    message: str
+
+
+def job_key(request: PictureRequest, *, repeat: int, edition: str, simulated: bool) -> str:
+    """The SHA-256 (hex) of what would be asked, the repeat number and the edition.
+
+    With a seed the repeat number is left out: the same seed and parameters give the same picture, so asking again
+    would pay for it twice. A simulated picture never stands in for a real one, so the key tells them apart.
+    """
+    asked = request.identity() | {"repeat": repeat if request.seed is None else 1, "edition": edition}
+    if simulated:
+        asked["simulated"] = True
+    return digest_of(asked)
+
+
+def digest_of(value: Any) -> str:
+    """The SHA-256 (hex) of a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
