@@ -1,4 +1,4 @@
-"""What one picture is: the request, its identity, and where the picture goes. Shared by every stage, depends on none."""
+"""What one picture is: the request, its identity, and where the picture goes. Shared by every stage."""
 
 import hashlib
 import json

@@ -1,1 +1,1 @@
-"""cli"""
+"""To be written: cli."""

@@ -1,1 +1,1 @@
-"""deliver"""
+"""To be written: deliver."""

@@ -1,1 +1,1 @@
-"""ledger"""
+"""To be written: ledger."""

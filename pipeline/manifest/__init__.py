@@ -1,1 +1,1 @@
-"""manifest"""
+"""To be written: manifest."""

@@ -1,1 +1,1 @@
-"""produce"""
+"""To be written: produce."""

@@ -1,1 +1,1 @@
-"""provider"""
+"""To be written: provider."""

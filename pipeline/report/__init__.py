@@ -1,1 +1,1 @@
-"""report"""
+"""To be written: report."""

@@ -1,1 +1,1 @@
-"""simulator"""
+"""To be written: simulator."""

@@ -1,1 +1,1 @@
-"""transport"""
+"""To be written: transport."""
