@@ -1,1 +1,55 @@
-"""To be written: ledger."""
+"""The durable record of every step, and the only SQL."""
+
+from pipeline.ledger.book import Ledger
+from pipeline.ledger.export import ExportFormat, export
+from pipeline.ledger.lock import hold
+from pipeline.ledger.reading import SpendBy
+from pipeline.ledger.records import (
+    COLUMNS,
+    Admission,
+    BatchStatus,
+    CapReached,
+    Caps,
+    Picture,
+    Policy,
+    Reservation,
+    Row,
+    Run,
+    SpendLine,
+    Tally,
+    Unfetched,
+    Verdict,
+)
+from pipeline.ledger.states import AttemptMoney, JobState
+from pipeline.ledger.steps import local_day, scopes
+from pipeline.ledger.verification import Finding, Verification
+from pipeline.ledger.writer import LedgerWriter
+
+__all__ = [
+    "COLUMNS",
+    "Admission",
+    "AttemptMoney",
+    "BatchStatus",
+    "CapReached",
+    "Caps",
+    "ExportFormat",
+    "Finding",
+    "JobState",
+    "Ledger",
+    "LedgerWriter",
+    "Picture",
+    "Policy",
+    "Reservation",
+    "Row",
+    "Run",
+    "SpendBy",
+    "SpendLine",
+    "Tally",
+    "Unfetched",
+    "Verdict",
+    "Verification",
+    "export",
+    "hold",
+    "local_day",
+    "scopes",
+]

@@ -1,0 +1,86 @@
+"""Holding a manifest's rows against the ledger: what is new, what is kept, what may be bought again."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.job import Job, UnfitRow
+from pipeline.ledger.connection import Connection
+from pipeline.ledger.records import Admission, Policy, Run, Verdict
+from pipeline.ledger.states import JobState
+
+
+def admit(
+    connection: Connection, *, run: Run, rows: Sequence[tuple[Job | UnfitRow, str]], policy: Policy
+) -> list[Admission]:
+    """Record that this run has seen these rows, and say of each what is to be done.
+
+    Args:
+        rows: Each with the place it wants (relative to the ledger's folder, no suffix).
+    """
+    return [_admit(connection, run, row, wanted, policy) for row, wanted in rows]
+
+
+def _admit(connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, policy: Policy) -> Admission:
+    job = _job(connection, row)
+    placement, path, duplicate = _placement(connection, run, row, wanted, job)
+    state_text, passing = connection.execute("SELECT state, passing FROM jobs WHERE id = ?", (job,)).get
+    state = JobState(state_text)
+    verdict, stored_path = Verdict.SETTLED, None
+    if state is JobState.STORED and path is None:
+        stored_path = _stored_path(connection, job)
+        verdict = Verdict.PLACE if stored_path is not None else Verdict.SETTLED
+    elif isinstance(row, Job) and not duplicate and policy.buys(state, passing=bool(passing)):
+        verdict = Verdict.BUY
+    return Admission(row=row, placement=placement, verdict=verdict, state=state, stored_path=stored_path)
+
+
+def _job(connection: Connection, row: Job | UnfitRow) -> int:
+    key = bytes.fromhex(row.key)
+    found = connection.execute("SELECT id FROM jobs WHERE key = ?", (key,)).get
+    if found is not None:
+        return int(found)
+    if isinstance(row, UnfitRow):
+        values = (key, JobState.FAILED, "", "", None, None, "{}", "unfit_row", f"{row.source}: {row.message}")
+    else:
+        asked = row.request.identity()
+        named = [asked.pop(name) for name in ("model", "prompt", "ratio", "seed")]
+        ratio = str(row.request.ratio) if row.request.ratio else None
+        named[2] = ratio
+        rest = json.dumps({"repeat": row.repeat, **asked}, sort_keys=True, separators=(",", ":"))
+        values = (key, JobState.PLANNED, *named, rest, None, None)
+    inserted = connection.execute(
+        "INSERT INTO jobs (key, state, model, prompt, ratio, seed, asked, error_kind, error_message)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        values,
+    ).get
+    return int(inserted)
+
+
+def _placement(
+    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, job: int
+) -> tuple[int, str | None, bool]:
+    """The row's own placement: the first of its equals that this run has not seen yet, else a new one."""
+    places: list[Any] = connection.execute(
+        "SELECT id, path, run FROM placements WHERE batch = ? AND job = ? ORDER BY occurrence", (run.batch, job)
+    ).fetchall()
+    duplicate = any(seen == run.id for _, _, seen in places)
+    for placement, path, seen in places:
+        if seen != run.id:
+            connection.execute(
+                "UPDATE placements SET number = ?, run = ?, duplicate = ?, wanted = iif(path IS NULL, ?, wanted)"
+                " WHERE id = ?",
+                (row.index, run.id, duplicate, wanted, placement),
+            )
+            return placement, path, duplicate
+    inserted = connection.execute(
+        "INSERT INTO placements (batch, job, occurrence, number, run, duplicate, wanted)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (run.batch, job, len(places) + 1, row.index, run.id, duplicate, wanted),
+    ).get
+    return int(inserted), None, duplicate
+
+
+def _stored_path(connection: Connection, job: int) -> str | None:
+    path = connection.execute("SELECT path FROM placements WHERE job = ? AND path IS NOT NULL LIMIT 1", (job,)).get
+    return None if path is None else str(path)

@@ -1,0 +1,134 @@
+"""The only module that knows SQLite's driver: opens the file, sets it up, and translates the driver's errors.
+
+The driver is ``apsw`` because its wheel carries a current SQLite: up to 3.51.2 two connections that checkpoint at the
+same instant can corrupt a WAL database, and an interpreter's own SQLite is often that old.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from pipeline.errors import FluxbatchError, LedgerBusyError, LedgerCorruptError, OutputError, StorageError
+from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
+
+Connection = apsw.Connection
+
+#: Milliseconds a statement waits for another process's short write before it gives up.
+BUSY_TIMEOUT_MS = 10_000
+
+_SETUP = f"""
+PRAGMA busy_timeout = {BUSY_TIMEOUT_MS};
+PRAGMA foreign_keys = ON;
+PRAGMA trusted_schema = OFF;
+PRAGMA temp_store = MEMORY;
+"""
+
+_CORRUPT = "restore it from a copy, or move it aside to start a new one (its pictures are then no longer known)"
+
+
+def translate(error: apsw.Error, path: Path) -> FluxbatchError:
+    """Say in this program's terms what SQLite reports about the ledger at ``path``."""
+    match error:
+        case apsw.FullError():
+            return StorageError(f"{path}: the disk is full", remedy="make room and run again")
+        case apsw.NotADBError():
+            return LedgerCorruptError(f"{path}: not a ledger", remedy="name another with --ledger")
+        case apsw.CorruptError() | apsw.FormatError():
+            return LedgerCorruptError(f"{path}: the ledger is damaged", remedy=_CORRUPT)
+        case apsw.BusyError() | apsw.LockedError():
+            return LedgerBusyError(f"{path}: another program is writing to the ledger", remedy="try again later")
+        case apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.AuthError():
+            return OutputError(
+                f"{path}: the ledger cannot be opened or written", remedy="check the folder's permissions"
+            )
+        case apsw.IOError() | apsw.NoLFSError() | apsw.ProtocolError():
+            return StorageError(f"{path}: the disk fails ({error})", remedy="check the disk")
+        case _:
+            return FluxbatchError(f"{path}: SQLite says {type(error).__name__}: {error}")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Raise the driver's errors as this program's."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise translate(error, path) from error
+
+
+def open_writing(path: Path) -> Connection:
+    """Open the ledger for writing, made or migrated as needed, every commit durable.
+
+    Raises:
+        OutputError: It cannot be made or written.
+        StorageError: The disk is full or fails.
+        LedgerCorruptError: It is damaged, not a ledger, or of a newer version.
+        LedgerBusyError: Another program holds it for longer than BUSY_TIMEOUT_MS.
+    """
+    with translated(path):
+        connection = apsw.Connection(str(path))
+        try:
+            connection.execute(_SETUP)
+            _check_identity(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            _require(connection, path, "journal_mode", "wal")
+            _require(connection, path, "synchronous", 2)
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_reading(path: Path) -> Connection:
+    """Open an existing ledger for reading only; sees what is committed, never blocks a writer.
+
+    Raises:
+        As ``open_writing``.
+    """
+    with translated(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.execute(_SETUP)
+            if _check_identity(connection, path) < len(MIGRATIONS):
+                raise LedgerCorruptError(
+                    f"{path}: the ledger is of an older version",
+                    remedy="any `fluxbatch run` on it brings it up to date",
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _check_identity(connection: Connection, path: Path) -> int:
+    """The schema's version, 0 for a new file; refuses what is not a ledger or is newer than this program."""
+    application = connection.pragma("application_id")
+    version = connection.pragma("user_version")
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    if application != APPLICATION_ID and not (application == 0 and empty):
+        raise LedgerCorruptError(f"{path}: a database, but not a ledger", remedy="name another with --ledger")
+    if version > len(MIGRATIONS):
+        raise LedgerCorruptError(f"{path}: made by a newer fluxbatch", remedy="upgrade fluxbatch")
+    return int(version)
+
+
+def _migrate(connection: Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number in range(int(connection.pragma("user_version")), len(MIGRATIONS)):
+            connection.execute(MIGRATIONS[number])
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}; PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _require(connection: Connection, path: Path, pragma: str, value: object) -> None:
+    if connection.pragma(pragma) != value:
+        raise StorageError(
+            f"{path}: this file system does not allow {pragma} = {value}", remedy="keep the ledger on a local disk"
+        )

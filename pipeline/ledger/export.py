@@ -1,0 +1,94 @@
+"""Writing the ledger's rows out: JSON Lines, CSV, Parquet."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, fields
+from itertools import islice
+from pathlib import Path
+from typing import IO, Literal
+
+from pipeline.errors import ConfigurationError, OutputError, UsageError
+from pipeline.ledger.records import COLUMNS, Row
+
+ExportFormat = Literal["jsonl", "csv", "parquet"]
+
+#: A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection).
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+_PARQUET_ROWS = 10_000
+
+
+def write_jsonl(rows: Iterable[Row], handle: IO[str]) -> None:
+    """One JSON object a line; absent values are null."""
+    for row in rows:
+        handle.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+
+
+def write_csv(rows: Iterable[Row], handle: IO[str]) -> None:
+    """A header and one line a row; absent values are empty; text that a spreadsheet would run gets a leading ``'``."""
+    writer = csv.writer(handle, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(value) for value in asdict(row).values()])
+
+
+def write_parquet(rows: Iterable[Row], path: Path) -> None:
+    """One Parquet file, in groups of 10,000 rows; money stays text, so that no cent is rounded.
+
+    Raises:
+        ConfigurationError: The optional library is not installed.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise ConfigurationError("Parquet needs pyarrow", remedy="pip install 'fluxbatch[parquet]'") from error
+    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+    schema = pa.schema([(field.name, kinds[str(field.type).partition(" |")[0]]) for field in fields(Row)])
+    with pq.ParquetWriter(path, schema) as writer:
+        for group in _groups(rows, _PARQUET_ROWS):
+            writer.write_table(pa.Table.from_pylist([asdict(row) for row in group], schema=schema))
+
+
+def export(rows: Iterable[Row], *, to: Path | None, form: ExportFormat, stdout: IO[str]) -> None:
+    """Write rows to a file, or to ``stdout`` when there is none.
+
+    Raises:
+        UsageError: Parquet was asked for on standard output.
+        OutputError: The file cannot be written.
+    """
+    if form == "parquet":
+        if to is None:
+            raise UsageError("Parquet is not for the terminal", remedy="name a file with --to")
+        _writing(to, lambda: write_parquet(rows, to))
+        return
+    write = write_jsonl if form == "jsonl" else write_csv
+    if to is None:
+        write(rows, stdout)
+        return
+
+    def to_file() -> None:
+        with to.open("w", encoding="utf-8", newline="") as handle:
+            write(rows, handle)
+
+    _writing(to, to_file)
+
+
+def _writing(path: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="name another file") from error
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+def _groups(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    source = iter(rows)
+    while group := list(islice(source, size)):
+        yield group

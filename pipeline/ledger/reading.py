@@ -1,0 +1,197 @@
+"""Questions to the ledger, as SQL: nothing here writes."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pipeline.ledger.connection import Connection
+from pipeline.ledger.records import COLUMNS, BatchStatus, Row, SpendLine, Tally, Unfetched
+from pipeline.ledger.states import JobState
+from pipeline.money import format_usd
+
+SpendBy = Literal["day", "month", "model", "manifest", "provider"]
+
+_GROUPS: dict[SpendBy, str] = {
+    "day": "a.day",
+    "month": "substr(a.day, 1, 7)",
+    "model": "j.model",
+    "manifest": "iif(b.edition = '', b.manifest, b.manifest || ' / ' || b.edition)",
+    "provider": "r.provider",
+}
+
+
+def unfetched(connection: Connection) -> list[Unfetched]:
+    """What is bought and not stored, earliest deadline first."""
+    rows = connection.execute(
+        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted FROM jobs j"
+        " JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id AND money = 'spent')"
+        " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline"
+    )
+    return [
+        Unfetched(
+            key=key.hex(), attempt=attempt, url=url, bought_at=bought_at, deadline=deadline, ratio=ratio, wanted=wanted
+        )
+        for key, attempt, url, bought_at, deadline, ratio, wanted in rows
+    ]
+
+
+def unplaced(connection: Connection, *, run: int) -> list[tuple[int, str, str]]:
+    """Rows of a run whose picture is stored, but not yet where they want it: placement, stored path, wanted path."""
+    rows = connection.execute(
+        "SELECT p.id, (SELECT path FROM placements q WHERE q.job = p.job AND q.path IS NOT NULL LIMIT 1), p.wanted"
+        " FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored'",
+        (run,),
+    )
+    return [(placement, stored, wanted) for placement, stored, wanted in rows if stored is not None]
+
+
+def tally(connection: Connection, *, run: int, batch: int) -> Tally:
+    """What has become of the rows a run has seen, and of its money."""
+    counts = dict.fromkeys(("stored", "reused", "failed", "unknown", "lost", "spoiled", "planned"), 0)
+    wrong_shape = 0
+    oldest: float | None = None
+    for state, own, wrong, number, age in connection.execute(
+        "SELECT j.state, j.stored_run IS p.run AND NOT p.duplicate AS own, j.verdict IS 'wrong_shape' AS wrong,"
+        " count(*), max(j.url_age_s) FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? GROUP BY 1, 2, 3",
+        (run,),
+    ):
+        counts[_counted_as(JobState(state), own=bool(own))] += number
+        if own and state == JobState.STORED:
+            wrong_shape += number if wrong else 0
+            oldest = max(oldest or 0.0, age or 0.0)
+    spent, unknown = connection.execute(
+        "SELECT total(price_microusd) FILTER (WHERE money = 'spent'),"
+        " total(price_microusd) FILTER (WHERE money IN ('unknown', 'reserved')) FROM attempts WHERE run = ?",
+        (run,),
+    ).get
+    batch_spent, batch_unknown = connection.execute(
+        "SELECT spent, unknown + reserved FROM sums WHERE scope = ?", (f"batch:{batch}",)
+    ).get or (0, 0)
+    return Tally(
+        **counts,
+        wrong_shape=wrong_shape,
+        spend_microusd=int(spent),
+        unknown_microusd=int(unknown),
+        batch_spend_microusd=batch_spent,
+        batch_unknown_microusd=batch_unknown,
+        url_age_max_s=oldest,
+    )
+
+
+def _counted_as(state: JobState, *, own: bool) -> str:
+    match state:
+        case JobState.STORED:
+            return "stored" if own else "reused"
+        case JobState.BUYING:
+            return "unknown"
+        case JobState.BOUGHT:
+            return "lost"  # paid and not here, though a rerun inside the window may still fetch it
+        case _:
+            return str(state)
+
+
+_EXPORT = """
+SELECT j.key, b.manifest, b.edition, p.number, j.model, j.prompt, j.ratio, j.seed, j.state,
+    (SELECT count(*) FROM attempts a WHERE a.placement = p.id AND a.error_kind IS NOT 'throttled'),
+    (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money = 'spent'),
+    (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money IN ('unknown', 'reserved')),
+    p.path, j.sha256, j.bytes, j.width, j.height, j.format, j.verdict, j.bought_at, j.deadline, j.stored_at,
+    j.url_age_s, j.error_kind, j.error_message, j.request_id
+FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch
+ORDER BY b.id, p.number, p.id
+"""
+
+
+def _utc(at: float | None) -> str | None:
+    """ISO 8601 in UTC with milliseconds, as every time in an export."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+#: How a column's stored value is written in an export; the others go as they are.
+_WRITTEN: dict[str, Callable[[Any], Any]] = {
+    "key": bytes.hex,
+    "spend_usd": lambda total: format_usd(int(total)),
+    "unknown_usd": lambda total: format_usd(int(total)),
+    "sha256": lambda digest: digest.hex() if digest else None,
+    "bought_at": _utc,
+    "deadline": _utc,
+    "stored_at": _utc,
+    "url_age_s": lambda age: None if age is None else round(age, 3),
+}
+
+
+def export_rows(connection: Connection) -> Iterator[Row]:
+    """One row a job of every manifest, in the order of manifests and their rows; money counts where it was spent."""
+    for values in connection.execute(_EXPORT):
+        named = dict(zip(COLUMNS, values, strict=True))
+        yield Row(**named | {name: written(named[name]) for name, written in _WRITTEN.items()})
+
+
+def spend(connection: Connection, by: SpendBy) -> list[SpendLine]:
+    """What was spent, is unknown and is reserved, by group; ``pictures`` counts what was paid for."""
+    rows = connection.execute(
+        f"SELECT {_GROUPS[by]} AS grouped, count(*) FILTER (WHERE a.money = 'spent'),"  # noqa: S608 - from the table above
+        " total(a.price_microusd) FILTER (WHERE a.money = 'spent'),"
+        " total(a.price_microusd) FILTER (WHERE a.money = 'unknown'),"
+        " total(a.price_microusd) FILTER (WHERE a.money = 'reserved')"
+        " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
+        " WHERE a.money != 'released' GROUP BY grouped ORDER BY grouped"
+    )
+    return [
+        SpendLine(
+            group=group,
+            pictures=pictures,
+            spent_microusd=int(spent),
+            unknown_microusd=int(unknown),
+            reserved_microusd=int(reserved),
+        )
+        for group, pictures, spent, unknown, reserved in rows
+    ]
+
+
+def status(connection: Connection) -> list[BatchStatus]:
+    """Every manifest and edition, the one run last first."""
+    states: dict[int, dict[JobState, int]] = {}
+    for batch, state, number in connection.execute(
+        "SELECT p.batch, j.state, count(*) FROM placements p JOIN jobs j ON j.id = p.job GROUP BY 1, 2"
+    ):
+        states.setdefault(batch, {})[JobState(state)] = number
+    rows = connection.execute(
+        "SELECT b.id, b.manifest, b.edition, b.simulated, coalesce(s.spent, 0), coalesce(s.unknown, 0),"
+        " coalesce(s.reserved, 0), r.run_id, r.started_at, r.exit_code FROM batches b"
+        " LEFT JOIN sums s ON s.scope = 'batch:' || b.id"
+        " LEFT JOIN runs r ON r.id = (SELECT max(id) FROM runs WHERE batch = b.id) ORDER BY r.id DESC"
+    )
+    return [
+        BatchStatus(
+            manifest=manifest,
+            edition=edition,
+            simulated=bool(simulated),
+            states=states.get(batch, {}),
+            spent_microusd=spent,
+            unknown_microusd=unknown,
+            reserved_microusd=reserved,
+            last_run=run_id,
+            last_started_at=started_at,
+            last_exit_code=exit_code,
+        )
+        for batch, manifest, edition, simulated, spent, unknown, reserved, run_id, started_at, exit_code in rows
+    ]
+
+
+def states_of(connection: Connection, keys: list[str]) -> dict[str, tuple[JobState, bool]]:
+    """The state of each known key, and whether a failure was passing; unknown keys are left out."""
+    found: dict[str, tuple[JobState, bool]] = {}
+    for key in keys:
+        row = connection.execute("SELECT state, passing FROM jobs WHERE key = ?", (bytes.fromhex(key),)).get
+        if row is not None:
+            found[key] = (JobState(row[0]), bool(row[1]))
+    return found
+
+
+def committed(connection: Connection, scope: str) -> int:
+    """Spent, unknown and reserved of one budget scope (see ``steps.scopes``), micro-dollars."""
+    return int(connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (scope,)).get or 0)

@@ -1,0 +1,229 @@
+"""What goes into the ledger and what comes out of it: plain frozen values, no SQL."""
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+
+from pipeline.job import Job, UnfitRow
+from pipeline.ledger.states import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What the ledger keeps of a proven picture.
+
+    Attributes:
+        sha256: Of the file's bytes, hex.
+        format: ``jpeg``, ``png`` or ``webp``: what the bytes are.
+        verdict: ``ok``, or ``wrong_shape`` for a picture that is whole but not of the ratio asked for.
+        stored_at: Unix seconds.
+        url_age_s: From the answer to the durable file.
+    """
+
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+    format: str
+    verdict: str
+    stored_at: float
+    url_age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Budgets in micro-dollars; None is no cap. Each bounds spent + unknown + reserved of its scope.
+
+    Attributes:
+        batch: This manifest and edition over all its runs.
+        daily: The ledger's calendar day, local time.
+        monthly: The ledger's calendar month, local time.
+        total: The whole ledger.
+    """
+
+    batch: int | None = None
+    daily: int | None = None
+    monthly: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which settled jobs a run may buy again; what failed for a passing reason always may."""
+
+    retry_failed: bool = False
+    resend_unknown: bool = False
+    rebuy_lost: bool = False
+
+    def buys(self, state: JobState, *, passing: bool) -> bool:
+        """Whether a job found in that state is to be bought."""
+        match state:
+            case JobState.PLANNED:
+                return True
+            case JobState.FAILED:
+                return passing or self.retry_failed
+            case JobState.UNKNOWN:
+                return self.resend_unknown
+            case JobState.LOST | JobState.SPOILED:
+                return self.rebuy_lost
+            case JobState.BUYING | JobState.BOUGHT | JobState.STORED:
+                return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run that has begun: what it counts its money in.
+
+    Attributes:
+        id: The ledger's number for it.
+        run_id: What people see: start time and a random tail.
+        batch: The ledger's number for its manifest and edition.
+    """
+
+    id: int
+    run_id: str
+    batch: int
+    manifest: str
+    edition: str
+    simulated: bool
+    caps: Caps = field(default_factory=Caps)
+
+
+class Verdict(StrEnum):
+    """What admission says of a row."""
+
+    BUY = "buy"
+    PLACE = "place"  # stored already, but not yet where this row wants it
+    SETTLED = "settled"  # nothing to do: stored, failed for good, unknown, lost, or under way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A manifest's row, held against the ledger.
+
+    Attributes:
+        placement: The ledger's number for the row.
+        stored_path: For PLACE: where the picture is, relative to the ledger's folder.
+    """
+
+    row: Job | UnfitRow
+    placement: int
+    verdict: Verdict
+    state: JobState
+    stored_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """The right to send one request: durable, its price counted against every budget."""
+
+    attempt: int
+    price_microusd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapReached:
+    """No reservation: one more picture would pass a budget.
+
+    Attributes:
+        scope: Which budget, in words: ``this manifest``, ``day 2026-11-23``, ``month 2026-11``, ``the whole ledger``.
+    """
+
+    scope: str
+    cap_microusd: int
+    committed_microusd: int
+    price_microusd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfetched:
+    """A picture that an earlier run bought and did not store."""
+
+    key: str
+    attempt: int
+    url: str
+    bought_at: float
+    deadline: float | None
+    ratio: str | None
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What has become of the rows a run has seen, and of its money."""
+
+    stored: int = 0
+    reused: int = 0
+    failed: int = 0
+    unknown: int = 0
+    lost: int = 0
+    spoiled: int = 0
+    planned: int = 0
+    wrong_shape: int = 0
+    spend_microusd: int = 0
+    unknown_microusd: int = 0
+    batch_spend_microusd: int = 0
+    batch_unknown_microusd: int = 0
+    url_age_max_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of an export: the contract's columns in the contract's order (see ``docs/design.md``)."""
+
+    key: str
+    manifest: str
+    edition: str
+    index: int
+    model: str
+    prompt: str
+    ratio: str | None
+    seed: int | None
+    state: str
+    attempts: int
+    spend_usd: str
+    unknown_usd: str
+    path: str | None
+    sha256: str | None
+    bytes: int | None
+    width: int | None
+    height: int | None
+    format: str | None
+    verdict: str | None
+    bought_at: str | None
+    deadline: str | None
+    stored_at: str | None
+    url_age_s: float | None
+    error_kind: str | None
+    error_message: str | None
+    request_id: str | None
+
+
+#: The contract's columns, in the contract's order.
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendLine:
+    """One group of a spend report; micro-dollars."""
+
+    group: str
+    pictures: int
+    spent_microusd: int
+    unknown_microusd: int
+    reserved_microusd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchStatus:
+    """One manifest and edition, as ``status`` shows it."""
+
+    manifest: str
+    edition: str
+    simulated: bool
+    states: dict[JobState, int]
+    spent_microusd: int
+    unknown_microusd: int
+    reserved_microusd: int
+    last_run: str | None
+    last_started_at: float | None
+    last_exit_code: int | None

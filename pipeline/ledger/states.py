@@ -1,0 +1,37 @@
+"""The states of a job and of its money, and nothing else.
+
+    planned --reserve (A)--> buying --answer (B)--> bought --store (C)--> stored
+                               |  |                    |  |
+                               |  | release (E)        |  | window closed (G) --> lost      (paid)
+                               |  v                    |  bytes will not do (F) --> spoiled (paid)
+                               |  failed (unbilled)
+                               | answer lost (D)
+                               v
+                             unknown (counted as spent until a person decides)
+
+A release that leaves attempts to be made returns the job to where the attempt took it from.
+"""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    PLANNED = "planned"
+    BUYING = "buying"
+    BOUGHT = "bought"
+    STORED = "stored"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    LOST = "lost"
+    SPOILED = "spoiled"
+
+
+class AttemptMoney(StrEnum):
+    """What has become of the price of one attempt. Everything but RELEASED counts against the budgets."""
+
+    RESERVED = "reserved"
+    SPENT = "spent"
+    UNKNOWN = "unknown"
+    RELEASED = "released"

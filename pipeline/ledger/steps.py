@@ -1,0 +1,229 @@
+"""The steps of a job's life as SQL: each function is one arrow of ``states``, run inside the writer's transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from pipeline.ledger.connection import Connection
+from pipeline.ledger.records import CapReached, Caps, Picture, Reservation, Run
+from pipeline.ledger.states import AttemptMoney, JobState
+
+#: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
+MAX_ERROR_CHARACTERS = 2_000
+
+
+def local_day(at: float) -> str:
+    """The calendar day, local time, that money spent at that moment counts in."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d")
+
+
+def scopes(batch: int, day: str, *, simulated: bool) -> tuple[str, str, str, str]:
+    """The sums an amount counts in: batch, day, month, total. Make-believe money has a day, month and total apart."""
+    realm = "simulated:" if simulated else ""
+    return f"batch:{batch}", f"{realm}day:{day}", f"{realm}month:{day[:7]}", f"{realm}total"
+
+
+def reserve(
+    connection: Connection, *, run: Run, placement: int, key: str, price_microusd: int, at: float
+) -> Reservation | CapReached | None:
+    """A: write down the intent and reserve its price, or say which budget forbids it.
+
+    Returns:
+        None when the job is being bought, bought or stored already: another process was quicker.
+    """
+    job, state = connection.execute("SELECT id, state FROM jobs WHERE key = ?", (bytes.fromhex(key),)).get
+    if state in {JobState.BUYING, JobState.BOUGHT, JobState.STORED}:
+        return None
+    day = local_day(at)
+    names = scopes(run.batch, day, simulated=run.simulated)
+    reached = _cap_reached(connection, names, run.caps, price_microusd)
+    if reached is not None:
+        return reached
+    _move(connection, names, price_microusd, to=AttemptMoney.RESERVED)
+    attempt = connection.execute(
+        "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at)"
+        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?) RETURNING id",
+        (job, placement, run.id, state, price_microusd, day, at),
+    ).get
+    connection.execute("UPDATE jobs SET state = 'buying', attempts = attempts + 1 WHERE id = ?", (job,))
+    return Reservation(attempt=attempt, price_microusd=price_microusd)
+
+
+def answer(
+    connection: Connection, *, attempt: int, url: str, bought_at: float, deadline: float | None, request_id: str
+) -> None:
+    """B: the reservation becomes spend; the URL and its deadline are durable from here on."""
+    job, price = _settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
+    connection.execute(
+        "UPDATE jobs SET state = 'bought', url = ?, bought_at = ?, deadline = ?, request_id = ?,"
+        " spend_microusd = spend_microusd + ?, error_kind = NULL, error_message = NULL, passing = 0 WHERE id = ?",
+        (url, bought_at, deadline, request_id or None, price, job),
+    )
+
+
+def release(
+    connection: Connection,
+    *,
+    attempt: int,
+    kind: str,
+    message: str,
+    request_id: str,
+    at: float,
+    final: bool,
+    passing: bool,
+    counted: bool,
+) -> None:
+    """E: refused and unbilled; the reservation is given back.
+
+    Args:
+        final: No further attempt in this run: a job that was planned or failed is now failed.
+        passing: A rerun may try again by itself.
+        counted: Whether it counts as one of the job's attempts (congestion does not).
+    """
+    job, _ = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id)
+    taken_from = connection.execute("SELECT taken_from FROM attempts WHERE id = ?", (attempt,)).get
+    fails = final and taken_from in {JobState.PLANNED, JobState.FAILED}
+    connection.execute(
+        "UPDATE jobs SET state = ?, attempts = attempts - ?, error_kind = ?, error_message = ?, passing = ?,"
+        " request_id = ? WHERE id = ?",
+        (
+            JobState.FAILED if fails else taken_from,
+            0 if counted else 1,
+            kind,
+            message[:MAX_ERROR_CHARACTERS],
+            passing,
+            request_id or None,
+            job,
+        ),
+    )
+
+
+def lose_answer(connection: Connection, *, attempt: int, kind: str, message: str, request_id: str, at: float) -> None:
+    """D: the request may have been billed; its price stays counted, as unknown, until a person decides."""
+    job, price = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id)
+    connection.execute(
+        "UPDATE jobs SET state = 'unknown', unknown_microusd = unknown_microusd + ?, error_kind = ?,"
+        " error_message = ?, passing = 0, request_id = ? WHERE id = ?",
+        (price, kind, message[:MAX_ERROR_CHARACTERS], request_id or None, job),
+    )
+
+
+def store(connection: Connection, *, attempt: int, run: int, path: str, picture: Picture) -> None:
+    """C: the picture is proven and durable at ``path`` (relative to the ledger's folder)."""
+    job, placement = _of(connection, attempt)
+    connection.execute(
+        "UPDATE jobs SET state = 'stored', url = NULL, stored_at = ?, stored_run = ?, url_age_s = ?, sha256 = ?,"
+        " bytes = ?, width = ?, height = ?, format = ?, verdict = ?,"
+        " error_kind = NULL, error_message = NULL WHERE id = ?",
+        (
+            picture.stored_at,
+            run,
+            picture.url_age_s,
+            bytes.fromhex(picture.sha256),
+            picture.size_bytes,
+            picture.width,
+            picture.height,
+            picture.format,
+            picture.verdict,
+            job,
+        ),
+    )
+    connection.execute("UPDATE placements SET path = ? WHERE id = ?", (path, placement))
+
+
+def give_up(connection: Connection, *, attempt: int, state: JobState, kind: str, message: str) -> None:
+    """F or G: paid, and the picture will never come; the URL is of no more use and is cleared."""
+    job, _ = _of(connection, attempt)
+    connection.execute(
+        "UPDATE jobs SET state = ?, url = NULL, error_kind = ?, error_message = ?, passing = 0 WHERE id = ?",
+        (state, kind, message[:MAX_ERROR_CHARACTERS], job),
+    )
+
+
+def place(connection: Connection, *, placement: int, path: str) -> None:
+    """A stored picture is now also where this row wants it."""
+    connection.execute("UPDATE placements SET path = ? WHERE id = ?", (path, placement))
+
+
+def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> int:
+    """D for every request still under way in ``run``, or in any run when None: its answer will never be read.
+
+    Returns:
+        How many there were.
+    """
+    reserved = connection.execute("SELECT id, run FROM attempts WHERE money = 'reserved'").fetchall()
+    attempts: list[Any] = [attempt for attempt, of in reserved if run is None or of == run]
+    message = "the program ended before the answer was read"
+    for attempt in attempts:
+        lose_answer(connection, attempt=attempt, kind="interrupted", message=message, request_id="", at=at)
+    return len(attempts)
+
+
+def _of(connection: Connection, attempt: int) -> tuple[int, int]:
+    job, placement = connection.execute("SELECT job, placement FROM attempts WHERE id = ?", (attempt,)).get
+    return job, placement
+
+
+def _settle(
+    connection: Connection,
+    attempt: int,
+    money: AttemptMoney,
+    at: float,
+    kind: str | None = None,
+    message: str = "",
+    request_id: str = "",
+) -> tuple[int, int]:
+    """Move an attempt's price out of the reserved sums; the job's number and the price."""
+    job, price, day, before, batch, simulated = connection.execute(
+        "SELECT a.job, a.price_microusd, a.day, a.money, b.id, b.simulated FROM attempts a"
+        " JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch WHERE a.id = ?",
+        (attempt,),
+    ).get
+    if before != AttemptMoney.RESERVED:
+        raise ValueError(f"attempt {attempt} is {before} already")
+    names = scopes(batch, day, simulated=bool(simulated))
+    _move(connection, names, price, to=money, out_of=AttemptMoney.RESERVED)
+    connection.execute(
+        "UPDATE attempts SET money = ?, ended_at = ?, error_kind = ?, error_message = ?, request_id = ? WHERE id = ?",
+        (money, at, kind, message[:MAX_ERROR_CHARACTERS] or None, request_id or None, attempt),
+    )
+    return job, price
+
+
+def _move(
+    connection: Connection,
+    names: tuple[str, ...],
+    amount: int,
+    *,
+    to: AttemptMoney,
+    out_of: AttemptMoney | None = None,
+) -> None:
+    change = dict.fromkeys((AttemptMoney.SPENT, AttemptMoney.UNKNOWN, AttemptMoney.RESERVED), 0)
+    if to in change:
+        change[to] += amount
+    if out_of is not None:
+        change[out_of] -= amount
+    # The constraints must hold for the row an upsert proposes too, so the row comes first and the change second.
+    for name in names:
+        connection.execute("INSERT INTO sums (scope) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        connection.execute(
+            "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope = ?",
+            (*change.values(), name),
+        )
+
+
+def _cap_reached(connection: Connection, names: tuple[str, ...], caps: Caps, price: int) -> CapReached | None:
+    limits = (caps.batch, caps.daily, caps.monthly, caps.total)
+    for name, cap in zip(names, limits, strict=True):
+        if cap is None:
+            continue
+        committed = connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (name,)).get or 0
+        if committed + price > cap:
+            return CapReached(
+                scope=_in_words(name), cap_microusd=cap, committed_microusd=committed, price_microusd=price
+            )
+    return None
+
+
+def _in_words(name: str) -> str:
+    kind, _, detail = name.removeprefix("simulated:").partition(":")
+    return {"batch": "this manifest", "total": "the whole ledger"}.get(kind, f"{kind} {detail}")

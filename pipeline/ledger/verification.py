@@ -1,0 +1,134 @@
+"""Proving the ledger: its file, its sums against its rows, and every stored picture against its digest."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.ledger.connection import Connection
+from pipeline.money import format_usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be, with what to do about it."""
+
+    kind: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """The outcome: what was proven, and what was not."""
+
+    pictures: int
+    attempts: int
+    spent_microusd: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing needs a person."""
+        return not self.findings
+
+
+def verify(connection: Connection, path: Path) -> Verification:
+    """Check the database, the sums, the states and the files; see the findings' kinds in ``docs/design.md``."""
+    damage = [
+        Finding(kind="damaged", subject=str(path), message=str(text))
+        for (text,) in connection.execute("PRAGMA integrity_check")
+        if text != "ok"
+    ]
+    if damage:
+        return Verification(pictures=0, attempts=0, spent_microusd=0, findings=tuple(damage))
+    pictures, files = _files(connection, path.parent)
+    attempts, spent = connection.execute(
+        "SELECT count(*), total(price_microusd) FILTER (WHERE money = 'spent') FROM attempts"
+    ).get
+    findings = (*files, *_sums(connection), *_jobs(connection), *_open_money(connection))
+    return Verification(pictures=pictures, attempts=attempts, spent_microusd=int(spent), findings=findings)
+
+
+def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
+    pictures = 0
+    findings = []
+    for key, path, sha256, size in connection.execute(
+        "SELECT j.key, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE j.state = 'stored' AND p.path IS NOT NULL"
+    ):
+        pictures += 1
+        file = folder / path
+        try:
+            same_size = file.stat().st_size == size
+            same = same_size and _digest(file) == sha256
+        except OSError as error:
+            findings.append(
+                Finding(
+                    kind="missing", subject=path, message=f"{error.strerror}; job {key.hex()[:12]} was stored there"
+                )
+            )
+            continue
+        if not same:
+            findings.append(Finding(kind="altered", subject=path, message="not the bytes that were stored"))
+    return pictures, findings
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").digest()
+
+
+def _sums(connection: Connection) -> Iterator[Finding]:
+    """The running totals against the attempts they are totals of."""
+    rows = connection.execute(
+        "WITH counted AS (SELECT a.money, a.price_microusd AS price, r.batch, a.day,"
+        " iif(b.simulated, 'simulated:', '') AS realm"
+        " FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch),"
+        " scoped AS (SELECT 'batch:' || batch AS scope, money, price FROM counted"
+        " UNION ALL SELECT realm || 'day:' || day, money, price FROM counted"
+        " UNION ALL SELECT realm || 'month:' || substr(day, 1, 7), money, price FROM counted"
+        " UNION ALL SELECT realm || 'total', money, price FROM counted),"
+        " proven AS (SELECT scope, total(price) FILTER (WHERE money = 'spent') AS spent,"
+        " total(price) FILTER (WHERE money = 'unknown') AS unknown,"
+        " total(price) FILTER (WHERE money = 'reserved') AS reserved FROM scoped GROUP BY scope)"
+        " SELECT coalesce(p.scope, s.scope), coalesce(s.spent + s.unknown + s.reserved, 0),"
+        " coalesce(p.spent + p.unknown + p.reserved, 0) FROM proven p FULL JOIN sums s ON s.scope = p.scope"
+        " WHERE (s.spent, s.unknown, s.reserved) IS NOT (p.spent, p.unknown, p.reserved)"
+    )
+    for scope, recorded, counted in rows:
+        yield Finding(
+            kind="sums",
+            subject=scope,
+            message=f"the running total says ${format_usd(int(recorded))}, the attempts ${format_usd(int(counted))}",
+        )
+
+
+def _jobs(connection: Connection) -> Iterator[Finding]:
+    """Each job's money and state against its attempts."""
+    for key, state in connection.execute(
+        "SELECT j.key, j.state FROM jobs j WHERE"
+        " j.spend_microusd != (SELECT total(price_microusd) FROM attempts WHERE job = j.id AND money = 'spent')"
+        " OR j.unknown_microusd != (SELECT total(price_microusd) FROM attempts WHERE job = j.id AND money = 'unknown')"
+        " OR (j.state IN ('stored', 'bought', 'lost', 'spoiled') AND j.spend_microusd = 0"
+        " AND NOT EXISTS (SELECT 1 FROM attempts WHERE job = j.id AND money = 'spent'))"
+        " OR (j.state = 'stored' AND j.sha256 IS NULL)"
+    ):
+        yield Finding(kind="job", subject=key.hex()[:12], message=f"{state}, which its attempts do not bear out")
+
+
+def _open_money(connection: Connection) -> Iterator[Finding]:
+    """Money and pictures that only a person, or another run, can settle."""
+    for state, number, unknown in connection.execute(
+        "SELECT state, count(*), total(unknown_microusd) FROM jobs"
+        " WHERE state IN ('unknown', 'lost', 'spoiled', 'bought', 'buying') OR unknown_microusd > 0"
+        " GROUP BY state ORDER BY state"
+    ):
+        say = {
+            "unknown": f"answers lost; at most ${format_usd(int(unknown))} perhaps billed: read the provider's bill",
+            "lost": "paid, and the URL died before the picture was fetched",
+            "spoiled": "paid, and what came is no picture",
+            "bought": "paid and not fetched yet: run the manifest again now",
+            "buying": "reserved: a run is under way, or one has died and the next run will hold it as unknown",
+        }.get(state, f"with ${format_usd(int(unknown))} still unknown from an earlier attempt")
+        yield Finding(kind=state, subject=f"{number} {'job' if number == 1 else 'jobs'}", message=say)
