@@ -1,1 +1,35 @@
-"""To be written: provider."""
+"""What the provider speaks: the request, the answer, and every way it refuses, with what happened to the money."""
+
+from pipeline.provider.client import Answer, ImagesClient, Poster
+from pipeline.provider.errors import (
+    AccountRefusedError,
+    AnswerLostError,
+    BadKeyError,
+    EmptyAccountError,
+    ModelRefusedError,
+    Money,
+    OverloadedError,
+    ProviderError,
+    RefusedError,
+    ThrottledError,
+    UnreachableError,
+)
+from pipeline.provider.requests import request_body
+
+__all__ = [
+    "AccountRefusedError",
+    "Answer",
+    "AnswerLostError",
+    "BadKeyError",
+    "EmptyAccountError",
+    "ImagesClient",
+    "ModelRefusedError",
+    "Money",
+    "OverloadedError",
+    "Poster",
+    "ProviderError",
+    "RefusedError",
+    "ThrottledError",
+    "UnreachableError",
+    "request_body",
+]

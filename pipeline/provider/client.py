@@ -1,0 +1,115 @@
+"""The only client of the Images API: buys one picture, once, and says plainly what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from pipeline.catalog import Wire
+from pipeline.clock import Clock
+from pipeline.job import PictureRequest
+from pipeline.provider.answers import NoPictureError, Picture, read_picture
+from pipeline.provider.classify import classify, request_id
+from pipeline.provider.deadlines import deadline_of
+from pipeline.provider.errors import AnswerLostError, UnreachableError
+from pipeline.provider.requests import GENERATIONS_PATH, request_body
+from pipeline.transport import ApiResponse, ApiTimeouts, LostError, NeverSentError
+
+
+class Poster(Protocol):
+    """What the client needs of a transport; see ``pipeline.transport.ApiTransport``."""
+
+    async def post_json(self, path: str, payload: Mapping[str, Any], *, timeouts: ApiTimeouts) -> ApiResponse:
+        """Post once; raise ``NeverSentError`` or ``LostError``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A picture that is paid for.
+
+    Attributes:
+        url: Where it is, absolute; None where its bytes came with the answer.
+        image: Its bytes, unproven; None where there is a URL.
+        answered_at: When the answer's headers came, in seconds since 1970.
+        deadline: When the URL dies, in seconds since 1970; None for bytes.
+        request_id: The provider's, or "".
+    """
+
+    url: str | None
+    image: bytes | None
+    answered_at: float
+    deadline: float | None
+    request_id: str
+
+
+class ImagesClient:
+    """Buys pictures. Holds no state of its own, so any number of purchases may be under way."""
+
+    def __init__(
+        self,
+        transport: Poster,
+        *,
+        base_url: str,
+        wire: Wire,
+        window_s: float,
+        clock: Clock,
+        timeouts: ApiTimeouts | None = None,
+    ) -> None:
+        """Say how the provider is spoken to.
+
+        Args:
+            transport: What carries the requests.
+            base_url: What relative URLs in answers are relative to.
+            wire: Where Flux parameters travel.
+            window_s: How long a URL lives.
+            clock: Tells when an answer came.
+            timeouts: All but the first byte's, which each purchase brings with it.
+        """
+        self._transport = transport
+        self._base_url = base_url
+        self._wire = wire
+        self._window_s = window_s
+        self._clock = clock
+        self._timeouts = timeouts or ApiTimeouts()
+
+    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+        """Ask for one picture, once.
+
+        Args:
+            request: What to draw; without input images, which have no wire form yet.
+            first_byte_s: The longest wait for an answer's first byte, in seconds.
+
+        Raises:
+            ProviderError: No picture; the class says why, and what happened to the money.
+        """
+        payload = request_body(request, wire=self._wire)
+        timeouts = replace(self._timeouts, first_byte_s=first_byte_s)
+        try:
+            response = await self._transport.post_json(GENERATIONS_PATH, payload, timeouts=timeouts)
+        except NeverSentError as error:
+            raise UnreachableError(error.message, kind=error.kind) from error
+        except LostError as error:
+            raise AnswerLostError(error.message, kind=error.kind) from error
+        now = self._clock.wall()
+        if not 200 <= response.status < 300:
+            raise classify(response, wall=now)
+        try:
+            picture = read_picture(response.body, base_url=self._base_url)
+        except NoPictureError as problem:
+            kind = problem.kind if response.complete else "incomplete"
+            raise classify(response, wall=now, kind=kind) from None
+        return self._answer(picture, answered_at=now - response.reading_s, headers=response.headers)
+
+    def _answer(self, picture: Picture, *, answered_at: float, headers: Mapping[str, str]) -> Answer:
+        deadline = None
+        if picture.url is not None:
+            deadline = deadline_of(
+                picture.url, answered_at=answered_at, created=picture.created, window_s=self._window_s
+            )
+        return Answer(
+            url=picture.url,
+            image=picture.image,
+            answered_at=answered_at,
+            deadline=deadline,
+            request_id=request_id(headers),
+        )

@@ -1,0 +1,189 @@
+"""The only module that posts to the provider: once, no redirect, no second try, and what is known when it breaks."""
+
+import contextlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace, TracebackType
+from typing import Any, Self
+
+import aiohttp
+import anyio
+
+from pipeline.errors import ConfigurationError
+from pipeline.transport.body import inflate, next_chunk
+from pipeline.transport.faults import FAULTS, broken, translate
+from pipeline.transport.origins import parse_base_url
+from pipeline.transport.session import lower_headers, open_session
+
+#: A picture of 64 MiB in base64 still fits; more is not an answer.
+MAX_BODY_BYTES = 100 * 1024 * 1024
+
+#: A shorter key is too likely to be found in an answer by chance to be blotted out of it.
+_MIN_SECRET_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiTimeouts:
+    """How long to wait, in seconds, for each part of an exchange; there is no time-out over the whole.
+
+    Attributes:
+        connect_s: Name, connection and TLS together.
+        first_byte_s: From the connection to the headers of the answer.
+        chunk_s: Between two pieces of the body.
+        body_s: For the whole body, so that a trickle ends.
+    """
+
+    connect_s: float = 10
+    first_byte_s: float = 180
+    chunk_s: float = 30
+    body_s: float = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiResponse:
+    """What came back.
+
+    Attributes:
+        status: The only status that may classify: a response's own.
+        headers: By lower-cased name.
+        body: What came of it, at most MAX_BODY_BYTES, with the key blotted out.
+        complete: False where the body ended early or stopped coming.
+        reading_s: Seconds from the headers to the end of the reading; the answer was made before them.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    complete: bool
+    reading_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One request on its way: whether a connection was made for it, after which it may have arrived."""
+
+    first_byte_s: float
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    sent: bool = False
+
+
+async def _on_connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    attempt: _Attempt = context.trace_request_ctx
+    attempt.sent = True
+    attempt.scope.deadline = anyio.current_time() + attempt.first_byte_s
+
+
+class ApiTransport:
+    """The session that carries the key. An async context manager; one for the length of a run.
+
+    No connection is kept alive: one that the server closes just then looks like a lost answer, and a false *unknown*
+    costs more than a handshake. The number in flight is not limited here: waiting for a slot would count as connecting.
+    """
+
+    def __init__(self, *, base_url: str, api_key: str | None) -> None:
+        """Check both; nothing is opened yet.
+
+        Raises:
+            ConfigurationError: The base URL or the key cannot be used.
+        """
+        target = parse_base_url(base_url)
+        self._base_url = str(target.url).rstrip("/")
+        self._host = target.origin.authority
+        self._key = _usable_key(api_key)
+        self._session: aiohttp.ClientSession | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._host})"
+
+    async def __aenter__(self) -> Self:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(_on_connected)
+        self._session = open_session(
+            aiohttp.TCPConnector(limit=0, force_close=True),
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            trace_configs=[trace],
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def post_json(self, path: str, payload: Mapping[str, Any], *, timeouts: ApiTimeouts) -> ApiResponse:
+        """Post a JSON document once and return whatever is answered, redirects and errors included.
+
+        Args:
+            path: Below the base URL, with its leading ``/``.
+            payload: The document.
+            timeouts: How long to wait for what.
+
+        Raises:
+            NeverSentError: Surely no byte of the request left.
+            LostError: It may have arrived; no answer came.
+        """
+        response = await self._send(path, json.dumps(payload).encode(), timeouts)
+        try:
+            began = anyio.current_time()
+            body, complete = await _read(response.content, timeouts)
+            reading_s = anyio.current_time() - began
+        finally:
+            response.close()
+        if response.headers.get("Content-Encoding", "identity").strip().lower() in {"gzip", "x-gzip", "deflate"}:
+            body, whole = inflate(body, limit_bytes=MAX_BODY_BYTES)
+            complete = complete and whole
+        return ApiResponse(
+            status=response.status,
+            headers=lower_headers(response),
+            body=self._blot(body),
+            complete=complete,
+            reading_s=reading_s,
+        )
+
+    async def _send(self, path: str, body: bytes, timeouts: ApiTimeouts) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("the transport is not open; use it as an async context manager")
+        attempt = _Attempt(timeouts.first_byte_s)
+        attempt.scope.deadline = anyio.current_time() + timeouts.connect_s + timeouts.first_byte_s
+        with attempt.scope:
+            try:
+                return await self._session.post(
+                    self._base_url + path,
+                    data=io.BytesIO(body),  # bytes would be written in one go, however large
+                    headers={"Content-Type": "application/json"},
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, connect=timeouts.connect_s, sock_connect=timeouts.connect_s
+                    ),
+                    trace_request_ctx=attempt,
+                )
+            except FAULTS as fault:
+                raise translate(fault, host=self._host, sent=attempt.sent) from None
+        raise broken("timeout", host=self._host, sent=attempt.sent)
+
+    def _blot(self, body: bytes) -> bytes:
+        """Errors like to repeat the key they refuse, and bodies end up in messages."""
+        key = self._key.encode()
+        return body.replace(key, b"[key]") if len(key) >= _MIN_SECRET_BYTES else body
+
+
+def _usable_key(api_key: str | None) -> str:
+    key = (api_key or "").strip()
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigurationError("the API key has characters that no key has", remedy="copy it again")
+    return key
+
+
+async def _read(content: aiohttp.StreamReader, timeouts: ApiTimeouts) -> tuple[bytes, bool]:
+    held = bytearray()
+    with anyio.move_on_after(timeouts.body_s), contextlib.suppress(*FAULTS):
+        while len(held) <= MAX_BODY_BYTES:
+            chunk = await next_chunk(content, within_s=timeouts.chunk_s)
+            if not chunk:
+                return bytes(held), True
+            held += chunk
+    return bytes(held[:MAX_BODY_BYTES]), False
