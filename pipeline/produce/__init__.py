@@ -1,1 +1,7 @@
-"""To be written: produce."""
+"""When to buy: admission, pace, retry, reservation, and the one decision to stop."""
+
+from pipeline.produce.halt import Cause, Halt
+from pipeline.produce.planner import Planner
+from pipeline.produce.producer import Book, Delivery, Order, Producer, Shop, Terms
+
+__all__ = ["Book", "Cause", "Delivery", "Halt", "Order", "Planner", "Producer", "Shop", "Terms"]

@@ -1,0 +1,49 @@
+"""Telling a provider that answers nobody from a job that was unlucky: the circuit breaker of a run."""
+
+from pipeline.errors import ExitCode
+from pipeline.produce.halt import Halt
+from pipeline.provider import ProviderError, UnreachableError
+
+#: Jobs in a row that used up their attempts on overload, with no good answer in between, before buying stops.
+EXHAUSTED_JOBS = 5
+
+
+class Outage:
+    """Stops buying when jobs fail for passing reasons and nothing gets through meanwhile.
+
+    One job that could not connect in all its attempts is enough, because the others go the same way; overload and
+    congestion are judged by several.
+    """
+
+    def __init__(self, halt: Halt) -> None:
+        self._halt = halt
+        self._answers = 0
+        self._exhausted = 0
+
+    @property
+    def answers(self) -> int:
+        """How many requests the provider has dealt with; what ``exhausted`` compares with."""
+        return self._answers
+
+    def over(self) -> None:
+        """The provider has dealt with a request: whatever there was is over."""
+        self._answers += 1
+        self._exhausted = 0
+
+    def exhausted(self, fault: ProviderError, *, answers_before: int) -> None:
+        """A job has used up its attempts.
+
+        Args:
+            fault: The last attempt's.
+            answers_before: ``answers`` when the job began.
+        """
+        if self._answers != answers_before:
+            return
+        self._exhausted += 1
+        if isinstance(fault, UnreachableError):
+            self._halt.call(ExitCode.UNAVAILABLE, f"the provider cannot be reached: {fault}")
+        elif self._exhausted >= EXHAUSTED_JOBS:
+            self._halt.call(
+                ExitCode.UNAVAILABLE,
+                f"the provider serves nobody: {self._exhausted} jobs in a row were turned away, the last with: {fault}",
+            )

@@ -1,0 +1,342 @@
+"""Buying: one reservation, one request, one outcome written down, for each picture, at most so many at once."""
+
+import random
+from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+import anyio
+
+from pipeline.clock import Clock
+from pipeline.errors import ExitCode, FluxbatchError
+from pipeline.job import Job, PictureRequest
+from pipeline.ledger import CapReached, Reservation, Run
+from pipeline.money import format_usd
+from pipeline.produce.halt import Halt
+from pipeline.produce.outage import Outage
+from pipeline.produce.pace import Lane, back_off_s
+from pipeline.provider import (
+    AccountRefusedError,
+    Answer,
+    ModelRefusedError,
+    Money,
+    ProviderError,
+    RefusedError,
+    ThrottledError,
+)
+
+#: Requests a job may send before it fails; only what surely was not billed is sent again (AWS SDKs).
+MAX_ATTEMPTS = 3
+
+
+class Shop(Protocol):
+    """Where pictures are bought."""
+
+    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+        """Ask for one picture.
+
+        Raises:
+            ProviderError: There is none, and what that means for the money.
+        """
+        ...
+
+
+class Book(Protocol):
+    """Where each step is written down; every method returns once that is durable. See ``LedgerWriter``."""
+
+    async def reserve(
+        self, run: Run, *, placement: int, key: str, price_microusd: int
+    ) -> Reservation | CapReached | None:
+        """A: the right to send one request, or what forbids it."""
+        ...
+
+    async def answer(
+        self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str
+    ) -> None:
+        """B: bought."""
+        ...
+
+    async def release(
+        self,
+        reservation: Reservation,
+        *,
+        kind: str,
+        message: str,
+        request_id: str = "",
+        final: bool,
+        passing: bool,
+        counted: bool = True,
+    ) -> None:
+        """E: refused and unbilled."""
+        ...
+
+    async def lose_answer(self, reservation: Reservation, *, kind: str, message: str, request_id: str = "") -> None:
+        """D: perhaps billed."""
+        ...
+
+
+class Delivery(Protocol):
+    """The side that fetches: says when more may be bought, and takes what is."""
+
+    async def admit(self) -> None:
+        """Wait until one more picture can be fetched in time; a place is held from then on."""
+        ...
+
+    def release(self) -> None:
+        """Give the place back: nothing was bought."""
+        ...
+
+    async def secure(self, job: Job, image: bytes) -> str:
+        """Make bytes that came inside an answer durable; what to record in a URL's stead."""
+        ...
+
+    async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
+        """Fetch this picture; the place passes to it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One picture to buy, admitted by the ledger."""
+
+    job: Job
+    placement: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What buying is bound by.
+
+    Attributes:
+        concurrency: The most requests in flight, over all models.
+        max_throttle_s: How long a job may be refused for load before it fails.
+        prices_microusd: By model; a model without one is never asked for.
+        first_byte_s: By model: the longest wait for an answer to begin.
+    """
+
+    concurrency: int
+    max_throttle_s: float
+    prices_microusd: Mapping[str, int]
+    first_byte_s: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class _Errand:
+    """How far one order has come."""
+
+    order: Order
+    answers_before: int
+    tried: int = 0
+    throttled_at: float | None = None
+
+    @property
+    def request(self) -> PictureRequest:
+        return self.order.job.request
+
+
+class Producer:
+    """Buys every order it is given, until it is told to halt."""
+
+    def __init__(
+        self,
+        *,
+        run: Run,
+        terms: Terms,
+        shop: Shop,
+        book: Book,
+        delivery: Delivery,
+        halt: Halt,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.bought = 0
+        self.spent_microusd = 0
+        self.in_flight = 0
+        self.notes: list[str] = []
+        self._run = run
+        self._terms = terms
+        self._shop = shop
+        self._book = book
+        self._delivery = delivery
+        self._halt = halt
+        self._clock = clock
+        self._jitter = jitter
+        self._lanes: dict[str, Lane] = {}
+        self._refused_models: set[str] = set()
+        self._outage = Outage(halt)
+        self._settled = anyio.Event()
+
+    @property
+    def waiting(self) -> str | None:
+        """Why less is bought than could be, in words; None when nothing holds it up."""
+        pause_s = max((lane.paused_s for lane in self._lanes.values()), default=0.0)
+        return f"the provider asked to slow down: {pause_s:.0f} s" if pause_s >= 1 else None
+
+    async def work(self, orders: AsyncIterable[Order]) -> None:
+        """Buy order after order; as many of these run at once as ``terms.concurrency`` says."""
+        async for order in orders:
+            if self._halt.called:
+                continue  # drained, so that whoever sends them is not held up
+            try:
+                await self._run_errand(_Errand(order, self._outage.answers))
+            except FluxbatchError as error:  # the ledger or the disk: nothing more may be bought
+                self._halt.call(error.exit_code, str(error))
+
+    async def _run_errand(self, errand: _Errand) -> None:
+        """See one order through: bought, failed, unknown, or left as it was."""
+        while errand.request.model not in self._refused_models:
+            fault = await self._attempt(errand)
+            if fault is None or self._halt.called:
+                return
+            if isinstance(fault, ThrottledError):
+                continue  # the lane is paused; that is the wait
+            asked_s = fault.retry_after_s
+            with self._halt.interruptible():
+                await self._clock.sleep(back_off_s(errand.tried, self._jitter) if asked_s is None else asked_s)
+
+    async def _attempt(self, errand: _Errand) -> ProviderError | None:
+        """Send one request, if leave is given; the fault to try again after, or None when there is no more to do."""
+        lane = self._lane(errand.request.model)
+        sent_at = await self._leave(lane)
+        if sent_at is None:
+            return None
+        try:
+            reservation = await self._reserve(errand.order)
+            if reservation is not None:
+                return await self._send(errand, reservation, lane, sent_at)
+            self._delivery.release()
+            return None
+        finally:
+            lane.release()
+            self._settled.set()
+            self._settled = anyio.Event()
+
+    async def _leave(self, lane: Lane) -> float | None:
+        """Wait for a place on the download side and in the lane; when it was taken, or None when buying has stopped."""
+        admitted = False
+        with self._halt.interruptible():
+            await self._delivery.admit()
+            admitted = True
+            return await lane.acquire()
+        if admitted:
+            self._delivery.release()
+        return None
+
+    async def _reserve(self, order: Order) -> Reservation | None:
+        """A, waiting while requests under way may yet give their reservations back; None to leave the job be."""
+        price = self._terms.prices_microusd[order.job.request.model]
+        while not self._halt.called:
+            reserved = await self._book.reserve(
+                self._run, placement=order.placement, key=order.job.key, price_microusd=price
+            )
+            if not isinstance(reserved, CapReached):
+                return reserved
+            if self.in_flight == 0:
+                self._halt.call(ExitCode.BUDGET, _out_of_budget(reserved))
+                break
+            settled = self._settled
+            with self._halt.interruptible():
+                await settled.wait()
+        return None
+
+    async def _send(
+        self, errand: _Errand, reservation: Reservation, lane: Lane, sent_at: float
+    ) -> ProviderError | None:
+        """Ask the provider and write down what came of it; the fault to try again after, or None."""
+        self.in_flight += 1
+        taken = False
+        try:
+            answer = await self._shop.buy(errand.request, first_byte_s=self._terms.first_byte_s[errand.request.model])
+            lane.succeeded()
+            self._outage.over()
+            with anyio.CancelScope(shield=True):
+                url = await self._bought(errand.order.job, reservation, answer)
+        except ProviderError as fault:
+            again = self._again(fault, errand, lane, sent_at)
+            with anyio.CancelScope(shield=True):
+                await self._refused(fault, reservation, final=not again and not isinstance(fault, AccountRefusedError))
+            return fault if again else None
+        else:
+            taken = True
+            await self._delivery.take(errand.order.job, reservation, answer, url)
+            return None
+        finally:
+            self.in_flight -= 1
+            if not taken:
+                self._delivery.release()
+
+    async def _bought(self, job: Job, reservation: Reservation, answer: Answer) -> str:
+        """B: the answer is durable before anything else happens."""
+        url = answer.url or await self._delivery.secure(job, answer.image or b"")
+        await self._book.answer(
+            reservation,
+            url=url,
+            bought_at=answer.answered_at,
+            deadline=answer.deadline,
+            request_id=answer.request_id,
+        )
+        self.bought += 1
+        self.spent_microusd += reservation.price_microusd
+        return url
+
+    async def _refused(self, fault: ProviderError, reservation: Reservation, *, final: bool) -> None:
+        """D or E, by what happened to the money."""
+        match fault.money:
+            case Money.UNKNOWN:
+                await self._book.lose_answer(
+                    reservation, kind=fault.kind, message=str(fault), request_id=fault.request_id
+                )
+            case Money.UNBILLED:
+                await self._book.release(
+                    reservation,
+                    kind=fault.kind,
+                    message=str(fault),
+                    request_id=fault.request_id,
+                    final=final,
+                    passing=fault.passing,
+                    counted=not isinstance(fault, ThrottledError),
+                )
+            case _:
+                assert_never(fault.money)
+
+    def _again(self, fault: ProviderError, errand: _Errand, lane: Lane, sent_at: float) -> bool:
+        """Draw a fault's consequences for the run; whether this job's request may be sent again."""
+        match fault:
+            case AccountRefusedError():
+                self._halt.call(ExitCode.ACCOUNT, f"the provider refuses the account: {fault}")
+            case ModelRefusedError():
+                self._refuse_model(errand.request.model, fault)
+            case RefusedError():
+                self._outage.over()
+            case ThrottledError():
+                lane.refused(sent_at=sent_at, retry_after_s=fault.retry_after_s)
+        if fault.money is Money.UNKNOWN or not fault.retryable:
+            return False
+        if isinstance(fault, ThrottledError):
+            now = self._clock.monotonic()
+            errand.throttled_at = now if errand.throttled_at is None else errand.throttled_at
+            again = now - errand.throttled_at < self._terms.max_throttle_s
+        else:
+            errand.tried += 1
+            again = errand.tried < MAX_ATTEMPTS
+        if not again and fault.passing:
+            self._outage.exhausted(fault, answers_before=errand.answers_before)
+        return again
+
+    def _refuse_model(self, model: str, fault: ProviderError) -> None:
+        if model not in self._refused_models:
+            self._refused_models.add(model)
+            self.notes.append(f"the provider does not serve {model} ({fault}); its other jobs were left as they were")
+
+    def _lane(self, model: str) -> Lane:
+        if model not in self._lanes:
+            self._lanes[model] = Lane(ceiling=self._terms.concurrency, clock=self._clock, jitter=self._jitter)
+        return self._lanes[model]
+
+
+def _out_of_budget(reached: CapReached) -> str:
+    return (
+        f"the budget of {reached.scope} is ${format_usd(reached.cap_microusd, places=2)},"
+        f" ${format_usd(reached.committed_microusd)} of it is spent, unknown or reserved, and one more picture costs"
+        f" ${format_usd(reached.price_microusd)}"
+    )
