@@ -9,6 +9,9 @@ from pipeline.ratio import Ratio
 
 ImageFormat = Literal["jpeg", "png"]
 
+# Made once: a million rows have a million keys.
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRequest:
@@ -93,5 +96,4 @@ def job_key(request: PictureRequest, *, repeat: int, edition: str, simulated: bo
 
 def digest_of(value: Any) -> str:
     """The SHA-256 (hex) of a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import total_ordering
+from math import gcd
 
 #: The provider's document: a continuous range, both ends included.
 NARROWEST, WIDEST = Fraction(3, 7), Fraction(7, 3)
@@ -34,7 +35,8 @@ class Ratio:
     @property
     def reduced(self) -> str:
         """The same ratio in lowest terms: what identity is made of."""
-        return f"{self.value.numerator}:{self.value.denominator}"
+        divisor = gcd(self.width, self.height)
+        return f"{self.width // divisor}:{self.height // divisor}"
 
     @property
     def expected_size(self) -> tuple[int, int]:

@@ -1,1 +1,8 @@
-"""To be written: manifest."""
+"""What people write: manifests and rows files become jobs, or problems that say where and what to do."""
+
+from pipeline.manifest.loading import load_manifest
+from pipeline.manifest.manifest import Manifest
+from pipeline.manifest.schema import json_schema
+from pipeline.manifest.settings import Limits
+
+__all__ = ["Limits", "Manifest", "json_schema", "load_manifest"]

@@ -1,0 +1,115 @@
+"""The only module that words where a problem is: gathers all of a manifest's problems, and finds the nearest word."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Protocol
+
+from pipeline.errors import ManifestError, Problem
+
+#: More problems than this are counted, not shown.
+MAX_SHOWN = 100
+_MAX_QUOTED = 60
+
+KeyPath = tuple[str | int, ...]
+
+
+class Position(Protocol):
+    """A place in a file, both counted from 1."""
+
+    @property
+    def line(self) -> int:
+        """The line."""
+        ...
+
+    @property
+    def column(self) -> int:
+        """The character in the line."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file, both counted from 1."""
+
+    line: int
+    column: int
+
+
+class UnfitError(ValueError):
+    """One key's value that makes no picture: which key, what is wrong, and what to write instead."""
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+@dataclass(slots=True)
+class Complaints:
+    """All problems of one manifest, so that a person sees them together.
+
+    Attributes:
+        file: The manifest as named by who loads it.
+    """
+
+    file: str
+    problems: dict[Problem, None] = field(default_factory=dict)
+    hidden: int = 0
+
+    def add(self, at: Position, path: KeyPath, message: str, hint: str = "") -> None:
+        """Note a problem; the same one twice counts once, and those beyond MAX_SHOWN are only counted."""
+        problem = Problem(
+            file=self.file, line=at.line, column=at.column, path=path_text(path), message=message, hint=hint
+        )
+        if problem in self.problems:
+            return
+        if len(self.problems) < MAX_SHOWN:
+            self.problems[problem] = None
+        else:
+            self.hidden += 1
+
+    def settle(self) -> None:
+        """End the search.
+
+        Raises:
+            ManifestError: There are problems.
+        """
+        if not self.problems:
+            return
+        found = list(self.problems)
+        if self.hidden:
+            last = max(found, key=lambda problem: (problem.line, problem.column))
+            found.append(
+                Problem(
+                    file=self.file,
+                    line=last.line,
+                    column=last.column + 1,
+                    path="",
+                    message=f"and {self.hidden:,} more problems; mend these first",
+                )
+            )
+        raise ManifestError(found)
+
+
+def path_text(path: KeyPath) -> str:
+    """Write a key's path the way people do: ``jobs[3].ratio``; the first job is 0."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Name the valid word that comes nearest, as a hint; empty when none is near."""
+    found = get_close_matches(word.lower()[:_MAX_QUOTED], list(choices), n=1, cutoff=0.6)
+    return f"did you mean '{found[0]}'?" if found else ""
+
+
+def shown(text: str) -> str:
+    """Quote what a person wrote, shortened to 60 characters, with anything unprintable made visible."""
+    return repr(text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 1] + "…")

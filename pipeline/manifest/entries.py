@@ -1,0 +1,128 @@
+"""The only module that knows how one entry of ``jobs:`` becomes pictures: by itself, by variables, or row by row."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pipeline.job import PictureRequest
+from pipeline.manifest.complaints import UnfitError
+from pipeline.manifest.recipe import Recipe
+from pipeline.manifest.rows import RowsFile
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture that an entry asks for, ``repeat`` times.
+
+    Attributes:
+        request: What is asked.
+        use: The named use its shape was asked by, or an empty text.
+        variables: The values of its variables and columns, for its name.
+        source: Where it was written, ``file:line``.
+    """
+
+    request: PictureRequest
+    use: str
+    variables: Mapping[str, str]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A row that makes no picture.
+
+    Attributes:
+        raw: The row as it stands in its file, as a JSON value.
+        source: Where it stands, ``file:line``.
+        message: Why it makes none.
+    """
+
+    raw: Any
+    source: str
+    message: str
+
+
+Outcome: TypeAlias = Wanted | Misfit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedEntry:
+    """An entry without variables or rows, settled when the manifest was loaded."""
+
+    wanted: Wanted
+    repeat: int
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Its one picture."""
+        yield self.wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VariedEntry:
+    """An entry with variables, checked when the manifest was loaded.
+
+    Attributes:
+        names: What the variables are called.
+        combinations: Every combination of their values.
+        source: Where the entry was written, ``file:line``.
+    """
+
+    recipe: Recipe
+    repeat: int
+    names: tuple[str, ...]
+    combinations: tuple[tuple[str, ...], ...]
+    source: str
+
+    def outcomes(self) -> Iterator[Wanted]:
+        """One picture for each combination."""
+        for values in self.combinations:
+            request, use = self.recipe.picture(values)
+            yield Wanted(request, use, dict(zip(self.names, values, strict=True)), self.source)
+
+    def faults(self) -> Iterator[UnfitError]:
+        """Everything that does not fit in any combination."""
+        for values in self.combinations:
+            try:
+                self.recipe.picture(values)
+            except UnfitError:
+                yield from self.recipe.faults(values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsEntry:
+    """An entry that asks for one picture a row, or one for each combination of a row with its variables.
+
+    Attributes:
+        columns: The columns that are used; the values of a row stand in this order, then those of the variables.
+        names: What the variables are called.
+        combinations: Every combination of the variables' values.
+    """
+
+    recipe: Recipe
+    repeat: int
+    file: RowsFile
+    columns: tuple[str, ...]
+    names: tuple[str, ...]
+    combinations: tuple[tuple[str, ...], ...]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """A picture, or a misfit, for each row; the file is read as a stream."""
+        names = self.columns + self.names
+        label = self.file.label
+        for row in self.file.rows(self.columns):
+            source = f"{label}:{row.line}"
+            if row.cells is None:
+                yield Misfit(row.raw, source, row.fault)
+                continue
+            for combination in self.combinations:
+                values = (*row.cells, *combination)
+                try:
+                    request, use = self.recipe.picture(values)
+                except UnfitError:
+                    message = "; ".join(map(str, self.recipe.faults(values)))
+                    yield Misfit([row.raw, combination] if combination else row.raw, source, message)
+                else:
+                    yield Wanted(request, use, dict(zip(names, values, strict=True)), source)
+
+
+Entry: TypeAlias = FixedEntry | VariedEntry | RowsEntry

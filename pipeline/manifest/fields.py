@@ -1,0 +1,184 @@
+"""The only module that knows how one written value becomes a field: text as written, exact numbers, nothing guessed."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from pipeline.catalog import Usd as CatalogUsd
+from pipeline.catalog import models, profiles, uses
+from pipeline.manifest.scalars import Plain
+
+#: Numbers beyond ten to this power are nobody's intention, and exact arithmetic on them never ends.
+_MAX_MAGNITUDE = 30
+_PLACEHOLDER = r"\{[^{}]+\}"
+
+
+def _wrong(message: str, hint: str = "") -> PydanticCustomError:
+    return PydanticCustomError("written", "{message}", {"message": message, "hint": hint})
+
+
+def read_text(value: Any) -> str:
+    """Take any single value as the text that was written: ``1.10`` stays ``1.10``, ``no`` stays ``no``.
+
+    Raises:
+        PydanticCustomError: It is empty, a list or a mapping.
+    """
+    if not isinstance(value, str):
+        raise _wrong("must be a text", "put text that starts with '[' or '{' in quotes")
+    if isinstance(value, Plain) and value.is_null:
+        raise _wrong("has no value", "remove the key, or put the text in quotes")
+    return str(value)
+
+
+def read_number(value: Any) -> Any:
+    """Take an unquoted number as an int or a Decimal; anything else as it is, for the field to refuse."""
+    if not isinstance(value, Plain):
+        return value
+    if value.is_null:
+        raise _wrong("has no value", "remove the key, or give it one")
+    resolved = value.value
+    if isinstance(resolved, Decimal) and not (resolved.is_finite() and abs(resolved.adjusted()) <= _MAX_MAGNITUDE):
+        raise _wrong("must be an ordinary number")
+    return resolved
+
+
+def _read_whole(value: Any) -> int:
+    number = read_number(value)
+    if type(number) is not int:
+        raise _wrong("must be a whole number", "without quotes" if isinstance(value, str) else "")
+    return number
+
+
+def _read_seconds(value: Any) -> float:
+    number = read_number(value)
+    if type(number) is not int and not isinstance(number, Decimal):
+        raise _wrong("must be a number of seconds, such as 600")
+    return float(number)
+
+
+def _read_decimal(value: Any) -> Decimal:
+    number = read_number(value)
+    if type(number) is not int and not isinstance(number, Decimal):
+        raise _wrong("must be a number, such as 1.15")
+    return Decimal(number)
+
+
+def _read_usd(value: Any) -> Any:
+    # A quoted amount is as exact as an unquoted one, and goes through the same bounds.
+    number = read_number(Plain(value)) if isinstance(value, str) else value
+    if type(number) is not int and not isinstance(number, Decimal):
+        raise _wrong("must be an amount in US dollars, such as 5.00")
+    return number
+
+
+def _read_whole_or_template(value: Any) -> int | str:
+    return str(value) if _is_template(value) else _read_whole(value)
+
+
+def _read_switch_or_template(value: Any) -> bool | str:
+    if _is_template(value):
+        return str(value)
+    resolved = read_number(value)
+    if type(resolved) is not bool:
+        raise _wrong("must be true or false", "without quotes")
+    return resolved
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, str) and "{" in value
+
+
+def _read_list(value: Any) -> Any:
+    if isinstance(value, str):
+        raise _wrong("must be a list", "write it in brackets: [one, two]")
+    return value
+
+
+def _words(*choices: str, example: str = "{column}") -> dict[str, Any]:
+    """A schema of fixed words, or a text with a placeholder; editors offer the words."""
+    return {"anyOf": [{"enum": list(choices)}, {"type": "string", "pattern": _PLACEHOLDER}], "examples": [example]}
+
+
+_TEXT_SCHEMA: Final = {"type": ["string", "number", "boolean"]}
+_RATIO_PATTERN = r"^\s*\d+(\.\d+)?:\d+(\.\d+)?\s*$"
+
+Text = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_TEXT_SCHEMA)]
+Texts = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_read_list),
+    Field(strict=False, min_length=1),
+    WithJsonSchema({"type": "array", "minItems": 1, "items": _TEXT_SCHEMA}),
+]
+Model = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_words(*models()))]
+Use = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_words(*uses()))]
+Format = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_words("jpeg", "png"))]
+RatioText = Annotated[
+    str,
+    BeforeValidator(read_text),
+    WithJsonSchema({"type": "string", "pattern": f"{_RATIO_PATTERN}|{_PLACEHOLDER}", "examples": ["16:9", "1.91:1"]}),
+]
+ProfileName = Annotated[str, BeforeValidator(read_text), WithJsonSchema({"enum": list(profiles())})]
+Whole = Annotated[int, BeforeValidator(_read_whole)]
+WholeOrTemplate = Annotated[
+    int | str,
+    BeforeValidator(_read_whole_or_template),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _PLACEHOLDER}]}),
+]
+SwitchOrTemplate = Annotated[
+    bool | str,
+    BeforeValidator(_read_switch_or_template),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": _PLACEHOLDER}]}),
+]
+Seconds = Annotated[float, BeforeValidator(_read_seconds)]
+Factor = Annotated[Decimal, BeforeValidator(_read_decimal), WithJsonSchema({"type": "number"})]
+Usd = Annotated[CatalogUsd, BeforeValidator(_read_usd)]
+
+
+def read_version(value: Any) -> int:
+    """Take the format's version.
+
+    Raises:
+        PydanticCustomError: It is not 1.
+    """
+    if read_number(value) != 1:
+        raise _wrong("must be 1", "this program reads version 1 of the format")
+    return 1
+
+
+def read_env_name(value: Any) -> str:
+    """Take the name of an environment variable; what is refused is never shown, since it may be the key itself.
+
+    Raises:
+        PydanticCustomError: It is no such name.
+    """
+    text = read_text(value)
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", text):
+        raise _wrong("must be the name of an environment variable", "such as FLUXBATCH_API_KEY; never the key itself")
+    return text
+
+
+def read_base_url(value: Any) -> str:
+    """Take an address up to and with its version, such as ``https://api.example.com/v1``; a last ``/`` is dropped.
+
+    Raises:
+        PydanticCustomError: It is no http or https address, or carries a password, a query or a fragment.
+    """
+    text = read_text(value).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/?#@\\]+(/[^\s?#@\\]*)?", text):
+        raise _wrong("must be an address such as https://api.example.com/v1", "without a user, a query or a fragment")
+    return text
+
+
+def read_host(value: Any) -> str:
+    """Take ``host`` or ``host:port``, in lower case.
+
+    Raises:
+        PydanticCustomError: It is something else, such as an address with a path.
+    """
+    text = read_text(value).lower()
+    if not re.fullmatch(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]?#]+)(:\d{1,5})?", text):
+        raise _wrong("must be a host, or host:port, such as images.example.com")
+    return text

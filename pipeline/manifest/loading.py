@@ -1,0 +1,179 @@
+"""The only module that loads a manifest: from a path to a sound Manifest, or to every problem it has."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.catalog import Profile, models
+from pipeline.errors import ManifestError, NotFoundError, Problem
+from pipeline.manifest.checking import Checker
+from pipeline.manifest.compiling import Compiler, words_in
+from pipeline.manifest.complaints import Complaints, UnfitError
+from pipeline.manifest.edition import render_edition
+from pipeline.manifest.entries import Entry
+from pipeline.manifest.manifest import Manifest
+from pipeline.manifest.naming import WORDS, Naming, check_name, naming_of, safe_part
+from pipeline.manifest.recipe import Offer
+from pipeline.manifest.schema import ManifestHead, OutputKeys
+from pipeline.manifest.settings import limits_of, profile_of
+from pipeline.manifest.tree import Mapping, Node, Sequence, parse, place_of, plain_data
+
+#: A manifest is written by people; bulk belongs in the rows files beside it.
+MAX_BYTES = 8 << 20
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
+    """Read a manifest and check all of it, rows files' headers included; nothing else is touched.
+
+    Args:
+        path: The YAML file, at most 8 MiB of UTF-8.
+        now: The local time that ``{date}`` and its kin are taken from; this moment when left out.
+
+    Raises:
+        NotFoundError: There is no such file, or it cannot be read.
+        ManifestError: It has problems; ``problems`` holds all of them, or the first one if it is no YAML.
+        ConfigurationError: What reads its rows files is not installed.
+    """
+    path = Path(path)
+    file = str(path)
+    root = parse(_read(path, file), file)
+    complaints = Complaints(file)
+    loader = _Loading(path, root, complaints, now or datetime.now().astimezone())
+    manifest = loader.manifest()
+    complaints.settle()
+    if manifest is None:
+        raise AssertionError("a manifest without problems was not made")
+    return manifest
+
+
+def _read(path: Path, file: str) -> str:
+    try:
+        with path.open("rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise NotFoundError(path, remedy="name a manifest, such as jobs/demo.yaml") from None
+    except OSError as exc:
+        raise NotFoundError(path, exc.strerror or "cannot be read") from exc
+    if len(raw) > MAX_BYTES:
+        message, hint = "larger than 8 MiB", "put many rows in a CSV or JSONL file: 'rows: prompts.csv'"
+        raise ManifestError([Problem(file=file, line=1, column=1, path="", message=message, hint=hint)])
+    try:
+        return raw.decode().removeprefix(_BYTE_ORDER_MARK)
+    except UnicodeDecodeError as exc:
+        line_start = raw.rfind(b"\n", 0, exc.start) + 1
+        column = len(raw[line_start : exc.start].decode()) + 1
+        line = raw.count(b"\n", 0, exc.start) + 1
+        message = f"not UTF-8: the byte 0x{raw[exc.start]:02X} starts no character"
+        problem = Problem(file=file, line=line, column=column, path="", message=message, hint="save the file as UTF-8")
+        raise ManifestError([problem]) from None
+
+
+class _Loading:
+    """One manifest on its way from nodes to a Manifest; each step notes its problems and goes on."""
+
+    def __init__(self, path: Path, root: Node, complaints: Complaints, now: datetime) -> None:
+        self._path = path
+        self._root = root
+        self._complaints = complaints
+        self._now = now
+        self._checker = Checker(root, complaints)
+
+    def manifest(self) -> Manifest | None:
+        """Make the manifest; what is returned counts only when there are no problems."""
+        head = self._checker.head(_without_jobs(self._root))
+        if head is None:
+            return None
+        name = self._checked_name("name", head.name) if head.name is not None else _name_of(self._path)
+        edition = self._edition(head.edition, name)
+        profile = self._profile(head)
+        compiler = self._compiler(head, profile)
+        entries = self._entries(compiler)
+        naming = self._naming(head.output, name, edition, frozenset(compiler.variables))
+        if profile is None or naming is None:
+            return None
+        return Manifest(
+            name=name,
+            edition=edition,
+            path=self._path,
+            profile=profile,
+            limits=limits_of(head.limits),
+            naming=naming,
+            entries=tuple(entries),
+        )
+
+    def _compiler(self, head: ManifestHead, profile: Profile | None) -> Compiler:
+        # Without a profile no price is known; that is one problem, not one for each job.
+        prices = dict.fromkeys(models(), 0) if profile is None else profile.prices
+        words = words_in("folder", head.output.folder) | words_in("file", head.output.file)
+        compiler = Compiler(
+            root=self._root,
+            complaints=self._complaints,
+            label=self._path.name,
+            folder=self._path.parent,
+            offer=Offer(provider="" if profile is None else profile.name, models=models(), prices=prices),
+            path_words=words - frozenset(WORDS),
+        )
+        compiler.read_defaults(head.defaults)
+        return compiler
+
+    def _entries(self, compiler: Compiler) -> list[Entry]:
+        jobs = self._root.values.get("jobs") if isinstance(self._root, Mapping) else None
+        if not isinstance(jobs, Sequence) or not jobs.items:
+            place = self._root if jobs is None else jobs
+            message = "is missing" if jobs is None else "must be a list with at least one job"
+            self._complaints.add(place, ("jobs",), message, "such as: - [A quiet harbour at dawn, 3:2]")
+            return []
+        entries = []
+        for number, node in enumerate(jobs.items):
+            keys = self._checker.job(number, node)
+            entry = None if keys is None else compiler.entry(number, keys)
+            if entry is not None:
+                entries.append(entry)
+        return entries
+
+    def _profile(self, head: ManifestHead) -> Profile | None:
+        try:
+            return profile_of(head.provider)
+        except UnfitError as exc:
+            self._note(("provider", *filter(None, exc.key.split("."))), exc)
+            return None
+
+    def _edition(self, text: str, name: str) -> str:
+        try:
+            return check_name("edition", render_edition(text, name=name, now=self._now))
+        except UnfitError as exc:
+            self._note(("edition",), exc)
+            return ""
+
+    def _checked_name(self, key: str, text: str) -> str:
+        try:
+            if not text.strip():
+                raise UnfitError(key, "is empty")
+            return check_name(key, text)
+        except UnfitError as exc:
+            self._note((key,), exc)
+            return _name_of(self._path)
+
+    def _naming(self, output: OutputKeys, name: str, edition: str, variables: frozenset[str]) -> Naming | None:
+        constants = {"name": name, "edition": edition, "date": f"{self._now:%Y-%m-%d}"}
+        try:
+            return naming_of(output.folder, output.file, constants=constants, variables=variables)
+        except UnfitError as exc:
+            self._note(("output", exc.key), exc)
+            return None
+
+    def _note(self, path: tuple[str, ...], exc: UnfitError) -> None:
+        self._complaints.add(place_of(self._root, path), path, exc.message, exc.hint)
+
+
+def _without_jobs(root: Node) -> Any:
+    """The manifest's own settings as plain data; jobs are checked one by one."""
+    if not isinstance(root, Mapping):
+        return plain_data(root)
+    return {key: plain_data(node) for key, node in root.values.items() if key != "jobs"}
+
+
+def _name_of(path: Path) -> str:
+    """The name of a manifest that does not say its own."""
+    return safe_part(path.stem) or "manifest"

@@ -1,0 +1,84 @@
+"""The only module that knows what a loaded manifest is: settings, and jobs made as they are asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.catalog import Profile
+from pipeline.job import Job, PictureRequest, UnfitRow, digest_of, job_key
+from pipeline.manifest.entries import Entry, Misfit, RowsEntry, Wanted
+from pipeline.manifest.naming import Named, Naming
+from pipeline.manifest.settings import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A manifest that was read and found sound; its rows files are read anew each time jobs are made.
+
+    Attributes:
+        name: Names the batch.
+        edition: Rendered; empty when there is none.
+        path: The file it came from.
+        profile: The provider, with the manifest's own settings over the profile's.
+        limits: How much at once, and how much money at most.
+        naming: Where pictures go.
+        entries: What ``jobs:`` holds, in order.
+    """
+
+    name: str
+    edition: str
+    path: Path
+    profile: Profile
+    limits: Limits
+    naming: Naming
+    entries: tuple[Entry, ...]
+
+    @property
+    def rows_files(self) -> tuple[Path, ...]:
+        """The rows files that making jobs reads, in order; when there is none, counting jobs is cheap."""
+        return tuple(entry.file.path for entry in self.entries if isinstance(entry, RowsEntry))
+
+    def jobs(self) -> Iterator[Job | UnfitRow]:
+        """Make the jobs one after the other, from the first; indexes count from 1, unfit rows included.
+
+        Raises:
+            NotFoundError: A rows file is gone, or cannot be read.
+            ManifestError: A rows file's header changed since the manifest was loaded.
+        """
+        index = 0
+        for entry in self.entries:
+            for outcome in entry.outcomes():
+                if isinstance(outcome, Misfit):
+                    index += 1
+                    yield self._unfit(index, outcome)
+                    continue
+                for repeat in range(1, entry.repeat + 1):
+                    index += 1
+                    yield self._job(index, outcome, repeat)
+
+    def _job(self, index: int, wanted: Wanted, repeat: int) -> Job:
+        request = _counted_up(wanted.request, repeat)
+        key = job_key(request, repeat=repeat, edition=self.edition, simulated=self.profile.simulated)
+        path = self.naming.path(
+            Named(
+                index=index,
+                request=request,
+                repeat=repeat,
+                use=wanted.use,
+                key=key,
+                variables=wanted.variables,
+            )
+        )
+        return Job(index=index, key=key, request=request, repeat=repeat, path=path, source=wanted.source)
+
+    def _unfit(self, index: int, misfit: Misfit) -> UnfitRow:
+        file = misfit.source.rpartition(":")[0]
+        identity = {"unfit": misfit.raw, "file": file, "edition": self.edition}
+        return UnfitRow(index=index, key=digest_of(identity), source=misfit.source, message=misfit.message)
+
+
+def _counted_up(request: PictureRequest, repeat: int) -> PictureRequest:
+    """The request of the nth picture: with a seed, each has the next one."""
+    if request.seed is None or repeat == 1:
+        return request
+    return replace(request, seed=request.seed + repeat - 1)

@@ -1,0 +1,83 @@
+"""The only module that knows rows files: which kinds there are, and what each yields."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ManifestError, NotFoundError, Problem
+from pipeline.manifest.complaints import nearest
+from pipeline.manifest.rows_csv import CsvReader
+from pipeline.manifest.rows_jsonl import JsonlReader
+from pipeline.manifest.rows_parquet import ParquetReader
+from pipeline.manifest.rowsource import RowsError, RowsReader, SourceRow
+
+_READERS: dict[str, Callable[[Path], RowsReader]] = {
+    ".csv": CsvReader,
+    ".jsonl": JsonlReader,
+    ".ndjson": JsonlReader,
+    ".parquet": ParquetReader,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsFile:
+    """A rows file whose header has been read.
+
+    Attributes:
+        path: Where it is.
+        label: What the manifest calls it, for messages.
+        columns: The names in its header, or the keys of its first row.
+    """
+
+    path: Path
+    label: str
+    columns: tuple[str, ...]
+
+    def rows(self, needed: Sequence[str]) -> Iterator[SourceRow]:
+        """Read the rows as a stream, from the start.
+
+        Args:
+            needed: The columns whose cells are wanted, in the order wanted.
+
+        Raises:
+            NotFoundError: It is no longer there, or cannot be read.
+            ManifestError: Its header changed since it was checked.
+        """
+        reader = _READERS[self.path.suffix.lower()](self.path)
+        try:
+            if reader.columns() != self.columns:
+                raise RowsError("its header changed since it was checked")
+            yield from reader.rows(needed)
+        except RowsError as exc:
+            problem = Problem(file=self.label, line=1, column=1, path="", message=str(exc), hint="start again")
+            raise ManifestError([problem]) from None
+        except OSError as exc:
+            raise NotFoundError(self.path, exc.strerror or str(exc)) from exc
+
+
+def open_rows(path: Path, label: str) -> RowsFile:
+    """Read a rows file's header, and make sure that there is at least one row.
+
+    Raises:
+        RowsError: It is not there, of an unknown kind, empty, or its header is no header.
+        ConfigurationError: What reads this kind of file is not installed.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        near = nearest(path.suffix, _READERS)
+        raise RowsError(f"{label}: rows are read from {', '.join(_READERS)} files" + (f"; {near}" if near else ""))
+    try:
+        opened = reader(path)
+        columns = opened.columns()
+        if not columns:
+            raise RowsError("has no columns")
+        repeated = sorted({name for name in columns if name and columns.count(name) > 1})
+        if repeated:
+            raise RowsError(f"has two columns named '{repeated[0]}'")
+        if next(iter(opened.rows(())), None) is None:
+            raise RowsError("has no rows")
+    except OSError as exc:
+        raise RowsError(f"{label}: cannot be read: {exc.strerror or exc}") from None
+    except RowsError as exc:
+        raise RowsError(f"{label}: {exc}") from None
+    return RowsFile(path=path, label=label, columns=columns)

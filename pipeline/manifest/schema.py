@@ -1,0 +1,172 @@
+"""The only module that knows what may be written in a manifest: each key, its meaning and its bounds."""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from pipeline.catalog import Wire
+from pipeline.manifest.fields import (
+    Factor,
+    Format,
+    Model,
+    ProfileName,
+    RatioText,
+    Seconds,
+    SwitchOrTemplate,
+    Text,
+    Texts,
+    Usd,
+    Use,
+    Whole,
+    WholeOrTemplate,
+    read_base_url,
+    read_env_name,
+    read_host,
+    read_text,
+    read_version,
+)
+
+_BaseUrl = Annotated[str, BeforeValidator(read_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
+_EnvName = Annotated[str, BeforeValidator(read_env_name)]
+_Host = Annotated[str, BeforeValidator(read_host)]
+_Hosts = Annotated[tuple[_Host, ...], Field(strict=False)]
+_Version = Annotated[Literal[1], BeforeValidator(read_version)]
+_Word = Annotated[Wire, BeforeValidator(read_text)]
+_Variables = dict[str, Texts]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class LimitsKeys(_Written):
+    """How much at once, and how much money at most. Amounts are US dollars."""
+
+    concurrency: Whole = Field(16, ge=1, le=512, description="The most requests in flight; the pace stays below it.")
+    downloads: Whole = Field(8, ge=1, le=128, description="How many pictures are fetched at once.")
+    budget_usd: Usd | None = Field(None, description="For this manifest and edition, over all its runs.")
+    daily_usd: Usd | None = Field(None, description="For the whole ledger in a calendar day, local time.")
+    monthly_usd: Usd | None = Field(None, description="For the whole ledger in a calendar month, local time.")
+    total_usd: Usd | None = Field(None, description="For the whole ledger, ever.")
+    max_throttle_s: Seconds = Field(900, gt=0, le=86_400, description="How long one job may wait on rate limits.")
+
+
+class DefaultsKeys(_Written):
+    """What each job has unless it says otherwise."""
+
+    model: Model | None = Field(None, description="The model; the catalog's first when nobody says.")
+    ratio: RatioText | None = Field(None, description="Width to height, from 3:7 to 7:3.")
+    use: Use | None = Field(None, description="A named ratio, instead of ratio.")
+    seed: WholeOrTemplate | None = Field(None, description="Makes a picture repeatable.")
+    format: Format | None = Field(None, description="What to ask for: jpeg or png.")
+    safety_tolerance: WholeOrTemplate | None = Field(None, description="0 (strictest) to 6.")
+    prompt_upsampling: SwitchOrTemplate | None = Field(None, description="Whether the provider may rewrite the prompt.")
+
+
+class OutputKeys(_Written):
+    """Where pictures go, inside the output folder."""
+
+    folder: Text = Field("{name}/{edition}", description="Folders, with placeholders; empty parts are dropped.")
+    file: Text = Field("{index:05}-{slug}-{ratio}", description="The file's name, without its suffix.")
+
+
+class ProviderKeys(_Written):
+    """A provider profile with some of it changed. The key itself never stands here: only its variable's name."""
+
+    profile: ProfileName = Field("apiyi", description="The profile to start from.")
+    base_url: _BaseUrl | None = Field(None, description="The API's address, up to and with /v1.")
+    api_key_env: _EnvName | None = Field(None, description="The environment variable that holds the key.")
+    wire: _Word | None = Field(None, description="Where Flux parameters travel in the request's body.")
+    window_s: Seconds | None = Field(None, gt=0, le=86_400, description="How long a result's URL lives, in seconds.")
+    allow_hosts: _Hosts | None = Field(None, description="Hosts on private addresses that downloads may reach.")
+    prices: dict[str, Usd] = Field({}, description="US dollars a picture, by model; added to the profile's.")
+    credit_factor: Factor | None = Field(None, ge=1, le=10, description="What a dollar paid is credited as.")
+
+
+class JobKeys(DefaultsKeys):
+    """What a job in the mapping form may say; any of its texts may hold placeholders."""
+
+    prompt: Text = Field(description="What to draw. {word} stands for a variable or column; {{ and }} are braces.")
+    repeat: Whole = Field(1, ge=1, le=1000, description="How many pictures of each; a given seed counts up.")
+    vars: _Variables = Field({}, description="Variables; every combination of their values is a job.")
+    zip: _Variables = Field({}, description="Variables whose values are paired, first with first; of equal length.")
+
+
+class RowsKeys(JobKeys):
+    """One job a row of a file beside the manifest."""
+
+    rows: Text = Field(description="A .csv, .jsonl or .parquet file, relative to the manifest; its columns are words.")
+
+
+class TupleKeys(NamedTuple):
+    """A job in short: prompt, ratio, model; the last two may be left out."""
+
+    prompt: Text
+    ratio: RatioText | None = None
+    model: Model | None = None
+
+
+def job_form(value: Any) -> str:
+    """Tell which of the three forms a job is written in, as a tag; empty when none."""
+    if isinstance(value, list):
+        return "<tuple>"
+    if isinstance(value, dict):
+        return "<rows>" if "rows" in value else "<job>"
+    return ""
+
+
+def _provider_form(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else "<name>"
+
+
+_Provider = Annotated[
+    Annotated[ProfileName, Tag("<name>")] | Annotated[ProviderKeys, Tag("<mapping>")], Discriminator(_provider_form)
+]
+_Job = Annotated[
+    Annotated[TupleKeys, Tag("<tuple>")] | Annotated[JobKeys, Tag("<job>")] | Annotated[RowsKeys, Tag("<rows>")],
+    Discriminator(job_form),
+]
+
+
+class ManifestHead(_Written):
+    """Everything in a manifest but its jobs."""
+
+    version: _Version = Field(description="The version of this format: 1.")
+    name: Text | None = Field(None, description="Names the batch; the file's own name when left out.")
+    edition: Text = Field("", description="A new edition buys new pictures: '{date}' for a nightly batch.")
+    provider: _Provider = Field("apiyi", description="A profile's name, or a mapping that extends one.")
+    limits: LimitsKeys = Field(LimitsKeys(), description="How much at once, and how much money at most.")
+    defaults: DefaultsKeys = Field(DefaultsKeys(), description="What each job has unless it says otherwise.")
+    output: OutputKeys = Field(OutputKeys(), description="Where pictures go, inside the output folder.")
+
+
+class ManifestFile(ManifestHead):
+    """A batch of pictures to buy with fluxbatch."""
+
+    model_config = ConfigDict(title="fluxbatch manifest")
+
+    jobs: tuple[_Job, ...] = Field(min_length=1, strict=False, description="The pictures: tuples, mappings or rows.")
+
+
+class _Schema(GenerateJsonSchema):
+    """Leaves out titles that only repeat the key, and null: a key that has nothing to say is left out."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  (the generator's own signature)
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a manifest, so that editors complete and check it as it is written."""
+    schema = ManifestFile.model_json_schema(schema_generator=_Schema)
+    example = {"version": 1, "name": "first", "provider": "simulator", "jobs": [["A quiet harbour at dawn", "3:2"]]}
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "examples": [example]}

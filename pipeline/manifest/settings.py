@@ -1,0 +1,63 @@
+"""The only module that turns a manifest's provider and limits into what the stages take: a Profile and Limits."""
+
+from dataclasses import dataclass
+
+from pipeline.catalog import Profile, models, profiles
+from pipeline.manifest.complaints import UnfitError, nearest, shown
+from pipeline.manifest.schema import LimitsKeys, ProviderKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much at once, and how much money at most.
+
+    Attributes:
+        concurrency: The most requests in flight, 1 to 512.
+        downloads: How many pictures are fetched at once, 1 to 128.
+        budget_microusd: For this manifest and edition, over all its runs; None for no limit, as below.
+        daily_microusd: For the ledger's calendar day, local time.
+        monthly_microusd: For the ledger's calendar month, local time.
+        total_microusd: For the whole ledger.
+        max_throttle_s: How long one job may wait on rate limits, in seconds.
+    """
+
+    concurrency: int = 16
+    downloads: int = 8
+    budget_microusd: int | None = None
+    daily_microusd: int | None = None
+    monthly_microusd: int | None = None
+    total_microusd: int | None = None
+    max_throttle_s: float = 900.0
+
+
+def limits_of(keys: LimitsKeys) -> Limits:
+    """Take the limits as written."""
+    return Limits(
+        concurrency=keys.concurrency,
+        downloads=keys.downloads,
+        budget_microusd=keys.budget_usd,
+        daily_microusd=keys.daily_usd,
+        monthly_microusd=keys.monthly_usd,
+        total_microusd=keys.total_usd,
+        max_throttle_s=keys.max_throttle_s,
+    )
+
+
+def profile_of(written: str | ProviderKeys) -> Profile:
+    """Take a profile by its name, with the manifest's own settings over it; ``prices`` are added to the profile's.
+
+    Raises:
+        UnfitError: No such profile, or a price for a model that the catalog does not have.
+    """
+    keys = ProviderKeys(profile=written) if isinstance(written, str) else written
+    base = profiles().get(keys.profile)
+    if base is None:
+        hint = nearest(keys.profile, profiles()) or f"known: {', '.join(profiles())}"
+        where = "" if isinstance(written, str) else "profile"
+        raise UnfitError(where, f"there is no provider profile named {shown(keys.profile)}", hint)
+    for model in keys.prices:
+        if model not in models():
+            hint = nearest(model, models()) or f"known: {', '.join(models())}"
+            raise UnfitError("prices", f"there is no model named {shown(model)} in the catalog", hint)
+    changed = keys.model_dump(exclude_none=True, exclude={"profile", "prices"})
+    return base.model_copy(update={**changed, "prices": {**base.prices, **keys.prices}})

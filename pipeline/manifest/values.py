@@ -1,0 +1,78 @@
+"""The only module that knows how one key's text becomes a request's value, wherever it came from."""
+
+import re
+from functools import lru_cache
+
+from pipeline.catalog import uses
+from pipeline.manifest.complaints import UnfitError, nearest, shown
+from pipeline.ratio import Ratio, parse_ratio
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
+_SWITCHES = {"true": True, "false": False}
+
+
+def read_prompt(text: str) -> str:
+    """Take a prompt with its ends stripped.
+
+    Raises:
+        UnfitError: It is empty, or holds a control character or half a surrogate pair.
+    """
+    prompt = text.strip()
+    if not prompt:
+        raise UnfitError("prompt", "is empty", "say what to draw")
+    if (bad := _CONTROL.search(prompt)) is not None:
+        raise UnfitError("prompt", f"holds the character U+{ord(bad[0]):04X}", "remove it")
+    return prompt
+
+
+@lru_cache(maxsize=4096)
+def read_ratio(text: str) -> Ratio:
+    """Take ``W:H``.
+
+    Raises:
+        UnfitError: It is no ratio, or one that no model draws.
+    """
+    try:
+        return parse_ratio(text)
+    except ValueError as exc:
+        if len(text) > 60:
+            raise UnfitError("ratio", f"{shown(text)} is not a ratio; write width:height, such as 16:9") from None
+        hint = f"a named ratio goes in 'use: {text}'" if text in uses() else ""
+        raise UnfitError("ratio", str(exc), hint) from None
+
+
+def read_use(text: str) -> str:
+    """Take the name of a ratio.
+
+    Raises:
+        UnfitError: Nobody named it so.
+    """
+    if text not in uses():
+        hint = nearest(text, uses()) or "'fluxbatch ratios' lists them; a ratio such as 16:9 goes in 'ratio:'"
+        raise UnfitError("use", f"there is no use named {shown(text)}", hint)
+    return text
+
+
+@lru_cache(maxsize=4096)
+def read_whole(key: str, text: str) -> int:
+    """Take a whole number, written in decimal digits.
+
+    Raises:
+        UnfitError: It is none, or has more than 30 digits.
+    """
+    if not _WHOLE.fullmatch(text):
+        raise UnfitError(key, f"{shown(text)} is not a whole number")
+    return int(text)
+
+
+def read_switch(key: str, text: str) -> bool:
+    """Take ``true`` or ``false``, in any case: spreadsheets write them in capitals.
+
+    Raises:
+        UnfitError: It is neither.
+    """
+    switch = _SWITCHES.get(text.lower())
+    if switch is None:
+        raise UnfitError(key, f"{shown(text)} is neither true nor false")
+    return switch

@@ -1,0 +1,46 @@
+"""The only module that knows variables: the combinations of ``vars``, and the pairs of ``zip``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from pipeline.manifest.complaints import UnfitError
+from pipeline.manifest.template import NAME
+
+#: More combinations in one job are a slip; a million wanted ones belong in a rows file.
+MAX_COMBINATIONS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What one job's variables are called, and every combination of their values, in the order of the manifest."""
+
+    names: tuple[str, ...] = ()
+    combinations: tuple[tuple[str, ...], ...] = ((),)
+
+
+def combine(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[str, ...]]) -> Variables:
+    """Combine every value of ``crossed`` with every other, and with each pairing of ``paired``; the last turns fastest.
+
+    Raises:
+        UnfitError: A name that cannot stand in braces, a name given in both, lists of unequal length, or more than
+            100,000 combinations.
+    """
+    for key, names in (("vars", crossed), ("zip", paired)):
+        for name in names:
+            if not NAME.fullmatch(name):
+                raise UnfitError(f"{key}.{name}", "cannot be a variable's name", "use letters, digits, _ and -")
+    if both := crossed.keys() & paired.keys():
+        raise UnfitError(f"zip.{min(both)}", "is given in vars, too", "give it once")
+    lengths = {name: len(values) for name, values in paired.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise UnfitError("zip", f"pairs lists of equal length, but {counts}", "use vars for every combination")
+    count = prod(map(len, crossed.values())) * (next(iter(lengths.values()), 1))
+    if count > MAX_COMBINATIONS:
+        message = f"makes {count:,} combinations; at most {MAX_COMBINATIONS:,} in one job"
+        raise UnfitError("vars", message, "put so many in a rows file: 'rows: prompts.csv'")
+    pairs = list(zip(*paired.values(), strict=True)) if paired else [()]
+    combinations = tuple((*combination, *pair) for combination in product(*crossed.values()) for pair in pairs)
+    return Variables((*crossed, *paired), combinations)
