@@ -92,6 +92,7 @@ class ApiTransport:
         self._base_url = str(target.url).rstrip("/")
         self._host = target.origin.authority
         self._key = _usable_key(api_key)
+        self._stack = contextlib.AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -100,19 +101,20 @@ class ApiTransport:
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_on_connected)
-        self._session = open_session(
-            aiohttp.TCPConnector(limit=0, force_close=True),
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            trace_configs=[trace],
+        self._session = await self._stack.enter_async_context(
+            open_session(
+                aiohttp.TCPConnector(limit=0, force_close=True),
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                trace_configs=[trace],
+            )
         )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        self._session = None
+        await self._stack.aclose()
 
     async def post_json(self, path: str, payload: Mapping[str, Any], *, timeouts: ApiTimeouts) -> ApiResponse:
         """Post a JSON document once and return whatever is answered, redirects and errors included.

@@ -1,0 +1,213 @@
+"""The wire facts' tables, row by row: the same answers through a fake transport and over a real socket."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import anyio
+import pytest
+
+from pipeline.job import PictureRequest
+from pipeline.provider import (
+    AnswerLostError,
+    BadKeyError,
+    EmptyAccountError,
+    ImagesClient,
+    ModelRefusedError,
+    OverloadedError,
+    Poster,
+    ProviderError,
+    RefusedError,
+    ThrottledError,
+)
+from pipeline.ratio import Ratio
+from pipeline.transport import ApiResponse, ApiTimeouts, ApiTransport
+
+NOW = 1_750_000_000.0
+REQUEST = PictureRequest(model="flux-kontext-pro", prompt="A cat", ratio=Ratio(3, 2))
+
+
+class FakeClock:
+    def monotonic(self) -> float:
+        return 0.0
+
+    def wall(self) -> float:
+        return NOW
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing here waits")
+
+
+class FakeTransport:
+    def __init__(self, response: ApiResponse) -> None:
+        self.response = response
+
+    async def post_json(self, path: str, payload: Mapping[str, Any], *, timeouts: ApiTimeouts) -> ApiResponse:
+        return self.response
+
+
+@asynccontextmanager
+async def _real(response: ApiResponse) -> AsyncIterator[ApiTransport]:
+    handlers: list[asyncio.Task[None]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        lines = [f"HTTP/1.1 {response.status} X", f"Content-Length: {len(response.body)}"]
+        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        writer.write("\r\n".join([*lines, "", ""]).encode() + response.body)
+        await reader.read()  # until the client closes
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.create_task(answer(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with server, ApiTransport(base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-12345678") as transport:
+            yield transport
+    finally:
+        await asyncio.gather(*handlers)
+
+
+@asynccontextmanager
+async def _over(way: str, response: ApiResponse) -> AsyncIterator[Poster]:
+    if way == "fake":
+        yield FakeTransport(response)
+    else:
+        async with _real(response) as transport:
+            yield transport
+
+
+async def _buy(way: str, response: ApiResponse) -> Any:
+    with anyio.fail_after(5):
+        async with _over(way, response) as transport:
+            client = ImagesClient(
+                transport, base_url="https://api.example/v1", wire="flat", window_s=600, clock=FakeClock()
+            )
+            return await client.buy(REQUEST, first_byte_s=2)
+
+
+def _response(status: int, document: Any, headers: Mapping[str, str] | None = None) -> ApiResponse:
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return ApiResponse(status=status, headers=headers or {}, body=body, complete=True)
+
+
+def _error(message: str = "", code: str = "", type_: str = "", param: str = "") -> dict[str, Any]:
+    return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+
+
+ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
+    # bad parameters
+    (400, _error("aspect_ratio is out of range", "invalid_value", "invalid_request_error"), RefusedError, "invalid"),
+    (413, b"<html>Request Entity Too Large</html>", RefusedError, "invalid"),
+    (422, {"detail": [{"loc": ["body", "seed"], "msg": "not a number", "type": "int"}]}, RefusedError, "invalid"),
+    # bad key
+    (401, _error("Incorrect API key provided", "invalid_api_key", "invalid_request_error"), BadKeyError, "key_refused"),
+    (401, {"message": "无效的令牌"}, BadKeyError, "key_refused"),
+    (400, _error("No connected db.", "400", "no_db_connection"), BadKeyError, "key_refused"),
+    # moderation
+    (403, _error("Request Moderated"), RefusedError, "moderated"),
+    (400, _error("Content Moderated", type_="bfl_error"), RefusedError, "moderated"),
+    (500, _error("rejected", "content_policy_violation", "invalid_request_error"), RefusedError, "moderated"),
+    (400, _error("", "sensitive_words_detected", "new_api_error"), RefusedError, "moderated"),
+    (500, {"msg": "sensitive_words_detected: x"}, RefusedError, "moderated"),
+    (500, "Request Moderated", RefusedError, "moderated"),
+    (200, {"id": "t", "status": "Request Moderated"}, RefusedError, "moderated"),
+    (200, _error("Content Moderated"), RefusedError, "moderated"),
+    # no balance
+    (402, {"detail": "Insufficient credits"}, EmptyAccountError, "no_balance"),
+    (403, _error("用户额度不足", "insufficient_user_quota", "new_api_error"), EmptyAccountError, "no_balance"),
+    (
+        429,
+        _error("You exceeded your quota", "insufficient_quota", "insufficient_quota"),
+        EmptyAccountError,
+        "no_balance",
+    ),
+    (429, _error("", "credit_balance_exhausted"), EmptyAccountError, "no_balance"),
+    (429, _error("", "user_spend_limit_exceeded"), EmptyAccountError, "no_balance"),
+    (403, _error("", "project_spend_limit_exceeded"), EmptyAccountError, "no_balance"),
+    (403, _error("", "organization_usage_limit_exceeded"), EmptyAccountError, "no_balance"),
+    (200, _error("", "insufficient_user_quota"), EmptyAccountError, "no_balance"),
+    # unknown model, no channel
+    (
+        404,
+        _error("The model does not exist", "model_not_found", "invalid_request_error"),
+        ModelRefusedError,
+        "unknown_model",
+    ),
+    (404, b"404 page not found", ModelRefusedError, "unknown_model"),
+    (503, _error("无可用渠道", "model_not_found", "new_api_error"), ModelRefusedError, "unknown_model"),
+    (503, {"error": "no available channel for model x"}, ModelRefusedError, "unknown_model"),
+    # rate limit
+    (429, _error("Too many requests", "rate_limit_exceeded"), ThrottledError, "throttled"),
+    (429, _error(), ThrottledError, "throttled"),
+    (429, b"", ThrottledError, "throttled"),
+    (500, _error("", "", "upstream_error", "429"), ThrottledError, "throttled"),
+    (200, _error("slow down", "rate_limit_exceeded"), ThrottledError, "throttled"),
+    # overload
+    (500, _error("server error", "write_response_body_failed"), OverloadedError, "overloaded"),
+    (502, b"<html>Bad Gateway</html>", OverloadedError, "overloaded"),
+    (503, {"header": {"message": "busy"}}, OverloadedError, "overloaded"),
+    # answer lost
+    (408, _error("timeout"), AnswerLostError, "unexplained_status"),
+    (504, b"<html>Gateway Time-out</html>", AnswerLostError, "unexplained_status"),
+    (520, b"", AnswerLostError, "unexplained_status"),
+    (522, b"", AnswerLostError, "unexplained_status"),
+    (524, b"", AnswerLostError, "unexplained_status"),
+    (500, _error("", "bad_response_status_code", "upstream_error", "504"), AnswerLostError, "unexplained_status"),
+    (307, b"", AnswerLostError, "unexplained_status"),
+    (301, b"moved", AnswerLostError, "unexplained_status"),
+    (418, b"", AnswerLostError, "unexplained_status"),
+    (200, b"<html>welcome</html>", AnswerLostError, "unreadable"),
+    (200, b'{"data": [{"url": "https://h/', AnswerLostError, "unreadable"),
+    (200, b"", AnswerLostError, "unreadable"),
+    (200, {"data": []}, AnswerLostError, "no_picture"),
+    (200, {"id": "task-1", "status": "Pending"}, AnswerLostError, "no_picture"),
+    (200, _error("something happened"), AnswerLostError, "no_picture"),
+    (200, _error("", "", "upstream_error", "400"), AnswerLostError, "no_picture"),
+]
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(("status", "document", "expected", "kind"), ROWS)
+async def test_each_refusal_of_the_wire_facts_has_its_class(
+    way: Literal["fake", "real"], status: int, document: Any, expected: type[ProviderError], kind: str
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await _buy(way, _response(status, document))
+    assert (type(caught.value), caught.value.kind, caught.value.status) == (expected, kind, status)
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"created": int(NOW), "data": [{"url": "https://delivery.example/x.jpeg?signature=s"}]},
+        {"data": [{"url": "https://delivery.example/x.jpeg?signature=s", "b64_json": None}], "usage": {}},
+        {"data": [{"url": "https://delivery.example/x.jpeg?signature=s", "b64_json": ""}], "error": None},
+    ],
+)
+async def test_each_success_of_the_wire_facts_gives_its_url(way: Literal["fake", "real"], document: Any) -> None:
+    answer = await _buy(way, _response(200, document, {"request-id": "r1"}))
+    assert (answer.url, answer.request_id) == ("https://delivery.example/x.jpeg?signature=s", "r1")
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(
+    "item", [{"b64_json": "AAAA"}, {"b64_json": "data:image/png;base64,AAAA"}, {"url": "data:image/png;base64,AAAA"}]
+)
+async def test_each_inline_success_gives_its_bytes(way: Literal["fake", "real"], item: dict[str, str]) -> None:
+    assert (await _buy(way, _response(200, {"data": [item]}))).image == b"\0\0\0"
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+async def test_a_wait_in_the_headers_reaches_the_error(way: Literal["fake", "real"]) -> None:
+    with pytest.raises(ThrottledError) as caught:
+        await _buy(way, _response(429, {}, {"Retry-After".lower(): "7"}))
+    assert caught.value.retry_after_s == 7
