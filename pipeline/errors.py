@@ -9,6 +9,7 @@
     ├── StorageError                   74  the disk is full or fails, the ledger cannot be read or written
     │   └── LedgerCorruptError         74  the ledger's file is damaged or not a ledger
     ├── LedgerBusyError                75  another run holds the ledger
+    ├── DeclinedError                  75  a person was asked whether to spend, and said no
     ├── AccountError                   77  the provider refuses the account
     │   ├── KeyRefusedError            77  the key is refused
     │   └── NoBalanceError             77  the account has no money left
@@ -147,6 +148,12 @@ class LedgerCorruptError(StorageError):
 
 class LedgerBusyError(FluxbatchError):
     """Another run holds the ledger."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
+class DeclinedError(FluxbatchError):
+    """A person was asked whether to spend, and said no."""
 
     exit_code = ExitCode.TEMPORARY
 

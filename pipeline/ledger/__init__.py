@@ -7,9 +7,11 @@ from pipeline.ledger.reading import SpendBy
 from pipeline.ledger.records import (
     COLUMNS,
     Admission,
+    BatchName,
     BatchStatus,
     CapReached,
     Caps,
+    Known,
     Picture,
     Policy,
     Reservation,
@@ -21,7 +23,6 @@ from pipeline.ledger.records import (
     Verdict,
 )
 from pipeline.ledger.states import AttemptMoney, JobState
-from pipeline.ledger.steps import local_day, scopes
 from pipeline.ledger.verification import Finding, Verification
 from pipeline.ledger.writer import LedgerWriter
 
@@ -29,12 +30,14 @@ __all__ = [
     "COLUMNS",
     "Admission",
     "AttemptMoney",
+    "BatchName",
     "BatchStatus",
     "CapReached",
     "Caps",
     "ExportFormat",
     "Finding",
     "JobState",
+    "Known",
     "Ledger",
     "LedgerWriter",
     "Picture",
@@ -50,6 +53,4 @@ __all__ = [
     "Verification",
     "export",
     "hold",
-    "local_day",
-    "scopes",
 ]

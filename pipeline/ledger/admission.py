@@ -39,9 +39,11 @@ def _job(connection: Connection, row: Job | UnfitRow) -> int:
     key = bytes.fromhex(row.key)
     found = connection.execute("SELECT id FROM jobs WHERE key = ?", (key,)).get
     if found is not None:
+        if isinstance(row, UnfitRow):  # the same row may stand on another line by now
+            _say_where(connection, int(found), row)
         return int(found)
     if isinstance(row, UnfitRow):
-        values = (key, JobState.FAILED, "", "", None, None, "{}", "unfit_row", f"{row.source}: {row.message}")
+        values = (key, JobState.FAILED, "", "", None, None, "{}", "unfit_row", _unfit(row))
     else:
         asked = row.request.identity()
         named = [asked.pop(name) for name in ("model", "prompt", "ratio", "seed")]
@@ -55,6 +57,14 @@ def _job(connection: Connection, row: Job | UnfitRow) -> int:
         values,
     ).get
     return int(inserted)
+
+
+def _say_where(connection: Connection, job: int, row: UnfitRow) -> None:
+    connection.execute("UPDATE jobs SET error_message = ? WHERE id = ?", (_unfit(row), job))
+
+
+def _unfit(row: UnfitRow) -> str:
+    return f"{row.source}: {row.message}"
 
 
 def _placement(

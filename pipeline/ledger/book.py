@@ -1,6 +1,6 @@
 """The ledger as people and scripts read it: open it, ask it, export it, prove it. Never writes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,8 +8,7 @@ from typing import Self
 from pipeline.errors import NotFoundError
 from pipeline.ledger import reading
 from pipeline.ledger.connection import open_reading, translated
-from pipeline.ledger.records import BatchStatus, Row, SpendLine
-from pipeline.ledger.states import JobState
+from pipeline.ledger.records import BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.ledger.verification import Finding, Verification, verify
 
 
@@ -27,7 +26,11 @@ class Ledger:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
+        try:
+            found = self.path.is_file()
+        except OSError as error:
+            raise NotFoundError(self.path, f"cannot be read ({error.strerror})") from error
+        if not found:
             raise NotFoundError(self.path, "no such ledger", remedy="a run makes one; name another with --ledger")
         self._connection = open_reading(self.path)
 
@@ -58,15 +61,20 @@ class Ledger:
         with translated(self.path):
             return reading.status(self._connection)
 
-    def states_of(self, keys: list[str]) -> dict[str, tuple[JobState, bool]]:
-        """The state of each known job key, and whether a failure was passing."""
+    def known(self, batch: BatchName, keys: Sequence[str]) -> list[Known]:
+        """What is known of each job key, in their order; see ``Known``."""
         with translated(self.path):
-            return reading.states_of(self._connection, keys)
+            return reading.known(self._connection, batch, keys)
 
-    def committed(self, scope: str) -> int:
-        """Micro-dollars spent, unknown and reserved in one budget scope (see ``steps.scopes``)."""
+    def last_run_rows(self, batch: BatchName) -> int:
+        """How many rows the last run of a batch saw."""
         with translated(self.path):
-            return reading.committed(self._connection, scope)
+            return reading.last_run_rows(self._connection, batch)
+
+    def committed(self, batch: BatchName) -> int:
+        """Micro-dollars spent, unknown and reserved for a batch over all its runs."""
+        with translated(self.path):
+            return reading.committed(self._connection, batch)
 
     def verify(self) -> Verification:
         """Prove every stored file and every sum; reads every file."""

@@ -56,6 +56,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise translate(error, path) from error
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{str(path)!a}: not a UTF-8 path", remedy="name another with --ledger") from error
 
 
 def open_writing(path: Path) -> Connection:
@@ -70,12 +72,13 @@ def open_writing(path: Path) -> Connection:
     with translated(path):
         connection = apsw.Connection(str(path))
         try:
-            connection.execute(_SETUP)
-            _check_identity(connection, path)
-            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+            connection.execute(_SETUP).fetchall()  # a statement that answers holds up the ones behind it
+            version = _check_identity(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").fetchall()
             _require(connection, path, "journal_mode", "wal")
             _require(connection, path, "synchronous", 2)
-            _migrate(connection)
+            if version < len(MIGRATIONS):
+                _migrate(connection)
         except BaseException:
             connection.close()
             raise
@@ -91,7 +94,7 @@ def open_reading(path: Path) -> Connection:
     with translated(path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            connection.execute(_SETUP)
+            connection.execute(_SETUP).fetchall()  # a statement that answers holds up the ones behind it
             if _check_identity(connection, path) < len(MIGRATIONS):
                 raise LedgerCorruptError(
                     f"{path}: the ledger is of an older version",
@@ -105,9 +108,11 @@ def open_reading(path: Path) -> Connection:
 
 def _check_identity(connection: Connection, path: Path) -> int:
     """The schema's version, 0 for a new file; refuses what is not a ledger or is newer than this program."""
+    connection.execute("BEGIN")  # one view of the file for all three: another process may be making it right now
     application = connection.pragma("application_id")
     version = connection.pragma("user_version")
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    connection.execute("COMMIT")
     if application != APPLICATION_ID and not (application == 0 and empty):
         raise LedgerCorruptError(f"{path}: a database, but not a ledger", remedy="name another with --ledger")
     if version > len(MIGRATIONS):
@@ -123,7 +128,8 @@ def _migrate(connection: Connection) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}; PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite rolls back by itself after some errors
+            connection.execute("ROLLBACK")
         raise
 
 

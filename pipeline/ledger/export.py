@@ -4,17 +4,19 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
-from itertools import islice
+from io import StringIO
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, get_args
 
 from pipeline.errors import ConfigurationError, OutputError, UsageError
 from pipeline.ledger.records import COLUMNS, Row
 
 ExportFormat = Literal["jsonl", "csv", "parquet"]
 
-#: A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection).
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+#: A spreadsheet runs a cell that begins with one of these as a formula (OWASP, CSV injection); some take the
+#: full-width forms too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 _PARQUET_ROWS = 10_000
 
@@ -27,10 +29,13 @@ def write_jsonl(rows: Iterable[Row], handle: IO[str]) -> None:
 
 def write_csv(rows: Iterable[Row], handle: IO[str]) -> None:
     """A header and one line a row; absent values are empty; text that a spreadsheet would run gets a leading ``'``."""
-    writer = csv.writer(handle, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_cell(value) for value in asdict(row).values()])
+    line = StringIO()
+    writer = csv.writer(line)  # with its own line end it quotes a carriage return inside a cell, too
+    for cells in chain([COLUMNS], (map(_cell, asdict(row).values()) for row in rows)):
+        writer.writerow(cells)
+        handle.write(line.getvalue().removesuffix("\r\n") + "\n")
+        line.seek(0)
+        line.truncate()
 
 
 def write_parquet(rows: Iterable[Row], path: Path) -> None:
@@ -44,8 +49,8 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
         import pyarrow.parquet as pq
     except ImportError as error:
         raise ConfigurationError("Parquet needs pyarrow", remedy="pip install 'fluxbatch[parquet]'") from error
-    kinds = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
-    schema = pa.schema([(field.name, kinds[str(field.type).partition(" |")[0]]) for field in fields(Row)])
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    schema = pa.schema([(field.name, kinds[(get_args(field.type) or (field.type,))[0]]) for field in fields(Row)])
     with pq.ParquetWriter(path, schema) as writer:
         for group in _groups(rows, _PARQUET_ROWS):
             writer.write_table(pa.Table.from_pylist([asdict(row) for row in group], schema=schema))

@@ -44,7 +44,10 @@ def hold(ledger: Path, *, purpose: str) -> Iterator[None]:
             raise OutputError(
                 f"{path}: this file system does not lock ({error.strerror})", remedy="keep the ledger on a local disk"
             ) from error
-        _sign(handle, purpose)
+        try:
+            _sign(handle, purpose)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot write the lock file ({error.strerror})", remedy="make room") from error
         yield
     finally:
         os.close(handle)
@@ -61,5 +64,5 @@ def _holder(handle: int) -> str:
     try:
         told = json.loads(os.pread(handle, 4096, 0))
         return f"process {told['pid']} on {told['host']} since {told['since']}: {told['purpose']}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "it has not said who it is"

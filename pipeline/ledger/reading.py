@@ -1,11 +1,13 @@
 """Questions to the ledger, as SQL: nothing here writes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 from pipeline.ledger.connection import Connection
-from pipeline.ledger.records import COLUMNS, BatchStatus, Row, SpendLine, Tally, Unfetched
+from pipeline.ledger.records import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine, Tally, Unfetched
 from pipeline.ledger.states import JobState
 from pipeline.money import format_usd
 
@@ -25,7 +27,7 @@ def unfetched(connection: Connection) -> list[Unfetched]:
     rows = connection.execute(
         "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted FROM jobs j"
         " JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id AND money = 'spent')"
-        " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline"
+        " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline IS NULL, j.deadline"
     )
     return [
         Unfetched(
@@ -93,7 +95,7 @@ def _counted_as(state: JobState, *, own: bool) -> str:
 
 _EXPORT = """
 SELECT j.key, b.manifest, b.edition, p.number, j.model, j.prompt, j.ratio, j.seed, j.state,
-    (SELECT count(*) FROM attempts a WHERE a.placement = p.id AND a.error_kind IS NOT 'throttled'),
+    (SELECT count(*) FROM attempts a WHERE a.placement = p.id AND a.counted),
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money = 'spent'),
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money IN ('unknown', 'reserved')),
     p.path, j.sha256, j.bytes, j.width, j.height, j.format, j.verdict, j.bought_at, j.deadline, j.stored_at,
@@ -131,25 +133,31 @@ def export_rows(connection: Connection) -> Iterator[Row]:
 
 
 def spend(connection: Connection, by: SpendBy) -> list[SpendLine]:
-    """What was spent, is unknown and is reserved, by group; ``pictures`` counts what was paid for."""
+    """What was spent, is unknown and is reserved, by group; make-believe money last."""
     rows = connection.execute(
-        f"SELECT {_GROUPS[by]} AS grouped, count(*) FILTER (WHERE a.money = 'spent'),"  # noqa: S608 - from the table above
+        f"SELECT b.simulated, {_GROUPS[by]} AS grouped, j.model, count(*) FILTER (WHERE a.money = 'spent'),"  # noqa: S608 - from the table above
         " total(a.price_microusd) FILTER (WHERE a.money = 'spent'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'unknown'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'reserved')"
         " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
-        " WHERE a.money != 'released' GROUP BY grouped ORDER BY grouped"
+        " WHERE a.money != 'released' GROUP BY b.simulated, grouped, j.model ORDER BY b.simulated, grouped, j.model"
     )
     return [
-        SpendLine(
-            group=group,
-            pictures=pictures,
-            spent_microusd=int(spent),
-            unknown_microusd=int(unknown),
-            reserved_microusd=int(reserved),
-        )
-        for group, pictures, spent, unknown, reserved in rows
+        _spend_line(bool(simulated), group, list(parts))
+        for (simulated, group), parts in groupby(rows, key=itemgetter(0, 1))
     ]
+
+
+def _spend_line(simulated: bool, group: str, parts: list[tuple[Any, ...]]) -> SpendLine:
+    spent, unknown, reserved = (int(sum(part[column] for part in parts)) for column in (4, 5, 6))
+    return SpendLine(
+        group=group,
+        simulated=simulated,
+        models={model: pictures for _, _, model, pictures, *_ in parts if pictures},
+        spent_microusd=spent,
+        unknown_microusd=unknown,
+        reserved_microusd=reserved,
+    )
 
 
 def status(connection: Connection) -> list[BatchStatus]:
@@ -182,16 +190,41 @@ def status(connection: Connection) -> list[BatchStatus]:
     ]
 
 
-def states_of(connection: Connection, keys: list[str]) -> dict[str, tuple[JobState, bool]]:
-    """The state of each known key, and whether a failure was passing; unknown keys are left out."""
-    found: dict[str, tuple[JobState, bool]] = {}
+def known(connection: Connection, batch: BatchName, keys: Sequence[str]) -> list[Known]:
+    """What the ledger knows of each key: its state, and whether the last run of that batch had it."""
+    last = _last_run(connection, batch)
+    found = []
     for key in keys:
-        row = connection.execute("SELECT state, passing FROM jobs WHERE key = ?", (bytes.fromhex(key),)).get
-        if row is not None:
-            found[key] = (JobState(row[0]), bool(row[1]))
+        row = connection.execute(
+            "SELECT j.state, j.passing, EXISTS (SELECT 1 FROM placements p WHERE p.job = j.id AND p.run = ?)"
+            " FROM jobs j WHERE j.key = ?",
+            (last, bytes.fromhex(key)),
+        ).get
+        state, passing, mine = row or (None, 0, 0)
+        found.append(Known(state=JobState(state) if state else None, passing=bool(passing), in_last_run=bool(mine)))
     return found
 
 
-def committed(connection: Connection, scope: str) -> int:
-    """Spent, unknown and reserved of one budget scope (see ``steps.scopes``), micro-dollars."""
-    return int(connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (scope,)).get or 0)
+def last_run_rows(connection: Connection, batch: BatchName) -> int:
+    """How many rows the last run of a batch saw."""
+    rows = connection.execute("SELECT count(*) FROM placements WHERE run = ?", (_last_run(connection, batch),)).get
+    return int(rows or 0)
+
+
+def _last_run(connection: Connection, batch: BatchName) -> int | None:
+    run = connection.execute(
+        "SELECT max(r.id) FROM runs r JOIN batches b ON b.id = r.batch"
+        " WHERE b.manifest = ? AND b.edition = ? AND b.simulated = ?",
+        (batch.manifest, batch.edition, batch.simulated),
+    ).get
+    return None if run is None else int(run)
+
+
+def committed(connection: Connection, batch: BatchName) -> int:
+    """Spent, unknown and reserved of a batch over all its runs, micro-dollars."""
+    amount = connection.execute(
+        "SELECT s.spent + s.unknown + s.reserved FROM sums s JOIN batches b ON s.scope = 'batch:' || b.id"
+        " WHERE b.manifest = ? AND b.edition = ? AND b.simulated = ?",
+        (batch.manifest, batch.edition, batch.simulated),
+    ).get
+    return int(amount or 0)

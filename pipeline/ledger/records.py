@@ -92,7 +92,7 @@ class Verdict(StrEnum):
     """What admission says of a row."""
 
     BUY = "buy"
-    PLACE = "place"  # stored already, but not yet where this row wants it
+    PLACE = "place"  # stored, but not where this row wants it: placed at the end of the run
     SETTLED = "settled"  # nothing to do: stored, failed for good, unknown, lost, or under way
 
 
@@ -167,6 +167,30 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchName:
+    """What people call a batch: one manifest and edition, of real or make-believe money."""
+
+    manifest: str
+    edition: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger knows of a job key.
+
+    Attributes:
+        state: None for a key it has never seen.
+        passing: A failure that a rerun tries again by itself.
+        in_last_run: Whether the last run of the manifest asked about had it.
+    """
+
+    state: JobState | None
+    passing: bool
+    in_last_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One row of an export: the contract's columns in the contract's order (see ``docs/design.md``)."""
 
@@ -204,13 +228,24 @@ COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendLine:
-    """One group of a spend report; micro-dollars."""
+    """One group of a spend report; micro-dollars.
+
+    Attributes:
+        simulated: Whether the money is make-believe; real and make-believe money never share a line.
+        models: How many pictures were paid for, by model.
+    """
 
     group: str
-    pictures: int
+    simulated: bool
+    models: dict[str, int]
     spent_microusd: int
     unknown_microusd: int
     reserved_microusd: int
+
+    @property
+    def pictures(self) -> int:
+        """How many were paid for."""
+        return sum(self.models.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

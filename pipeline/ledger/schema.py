@@ -78,12 +78,14 @@ CREATE TABLE attempts (             -- one request that may cost money; appended
     money TEXT NOT NULL CHECK (money IN ('reserved', 'spent', 'unknown', 'released')),
     price_microusd INTEGER NOT NULL CHECK (price_microusd >= 0),
     day TEXT NOT NULL,              -- local date of the reservation: the day and month it counts in
+    counted INTEGER NOT NULL DEFAULT 1,  -- 0: congestion, not one of the job's attempts
     started_at REAL NOT NULL,
     ended_at REAL,
     error_kind TEXT,
     error_message TEXT,
     request_id TEXT
 ) STRICT;
+CREATE INDEX attempts_by_job ON attempts (job);
 CREATE INDEX attempts_by_placement ON attempts (placement);
 CREATE INDEX attempts_by_run ON attempts (run);
 CREATE INDEX attempts_reserved ON attempts (money) WHERE money = 'reserved';

@@ -28,10 +28,11 @@ def reserve(
     """A: write down the intent and reserve its price, or say which budget forbids it.
 
     Returns:
-        None when the job is being bought, bought or stored already: another process was quicker.
+        None when the job is being bought, bought or stored already, or when another run paid for it, or may have,
+        since this run began: what this run was told of the job at admission no longer holds.
     """
     job, state = connection.execute("SELECT id, state FROM jobs WHERE key = ?", (bytes.fromhex(key),)).get
-    if state in {JobState.BUYING, JobState.BOUGHT, JobState.STORED}:
+    if state in {JobState.BUYING, JobState.BOUGHT, JobState.STORED} or _paid_since(connection, job, run):
         return None
     day = local_day(at)
     names = scopes(run.batch, day, simulated=run.simulated)
@@ -82,6 +83,7 @@ def release(
     job, _ = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id)
     taken_from = connection.execute("SELECT taken_from FROM attempts WHERE id = ?", (attempt,)).get
     fails = final and taken_from in {JobState.PLANNED, JobState.FAILED}
+    connection.execute("UPDATE attempts SET counted = ? WHERE id = ?", (counted, attempt))
     connection.execute(
         "UPDATE jobs SET state = ?, attempts = attempts - ?, error_kind = ?, error_message = ?, passing = ?,"
         " request_id = ? WHERE id = ?",
@@ -109,7 +111,7 @@ def lose_answer(connection: Connection, *, attempt: int, kind: str, message: str
 
 def store(connection: Connection, *, attempt: int, run: int, path: str, picture: Picture) -> None:
     """C: the picture is proven and durable at ``path`` (relative to the ledger's folder)."""
-    job, placement = _of(connection, attempt)
+    job, placement = _bought(connection, attempt)
     connection.execute(
         "UPDATE jobs SET state = 'stored', url = NULL, stored_at = ?, stored_run = ?, url_age_s = ?, sha256 = ?,"
         " bytes = ?, width = ?, height = ?, format = ?, verdict = ?,"
@@ -132,7 +134,9 @@ def store(connection: Connection, *, attempt: int, run: int, path: str, picture:
 
 def give_up(connection: Connection, *, attempt: int, state: JobState, kind: str, message: str) -> None:
     """F or G: paid, and the picture will never come; the URL is of no more use and is cleared."""
-    job, _ = _of(connection, attempt)
+    if state not in {JobState.LOST, JobState.SPOILED}:
+        raise ValueError(f"a paid job cannot become {state}")
+    job, _ = _bought(connection, attempt)
     connection.execute(
         "UPDATE jobs SET state = ?, url = NULL, error_kind = ?, error_message = ?, passing = 0 WHERE id = ?",
         (state, kind, message[:MAX_ERROR_CHARACTERS], job),
@@ -141,7 +145,13 @@ def give_up(connection: Connection, *, attempt: int, state: JobState, kind: str,
 
 def place(connection: Connection, *, placement: int, path: str) -> None:
     """A stored picture is now also where this row wants it."""
-    connection.execute("UPDATE placements SET path = ? WHERE id = ?", (path, placement))
+    placed = connection.execute(
+        "UPDATE placements SET path = ? WHERE id = ? AND job IN (SELECT id FROM jobs WHERE state = 'stored')"
+        " RETURNING id",
+        (path, placement),
+    ).get
+    if placed is None:
+        raise ValueError(f"placement {placement} has no stored picture")
 
 
 def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> int:
@@ -158,8 +168,26 @@ def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> i
     return len(attempts)
 
 
-def _of(connection: Connection, attempt: int) -> tuple[int, int]:
-    job, placement = connection.execute("SELECT job, placement FROM attempts WHERE id = ?", (attempt,)).get
+def _paid_since(connection: Connection, job: int, run: Run) -> bool:
+    """Whether another run has spent, or may have spent, money on the job since ``run`` began."""
+    found = connection.execute(
+        "SELECT 1 FROM attempts WHERE job = ? AND run != ? AND money IN ('spent', 'unknown')"
+        " AND ended_at > (SELECT started_at FROM runs WHERE id = ?) LIMIT 1",
+        (job, run.id, run.id),
+    ).get
+    return found is not None
+
+
+def _bought(connection: Connection, attempt: int) -> tuple[int, int]:
+    """The job and the placement of an attempt whose picture is paid for and still to come."""
+    found = connection.execute(
+        "SELECT j.id, a.placement FROM attempts a JOIN jobs j ON j.id = a.job WHERE a.id = ? AND a.money = 'spent'"
+        " AND j.state = 'bought' AND a.id = (SELECT max(id) FROM attempts WHERE job = j.id)",
+        (attempt,),
+    ).get
+    if found is None:
+        raise ValueError(f"attempt {attempt} has no picture to come")
+    job, placement = found
     return job, placement
 
 

@@ -20,12 +20,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The outcome: what was proven, and what was not."""
+    """The outcome: what was proven, and what was not.
+
+    Attributes:
+        spent_microusd: Of real money.
+        simulated_microusd: Of make-believe money.
+    """
 
     pictures: int
     attempts: int
     spent_microusd: int
     findings: tuple[Finding, ...]
+    simulated_microusd: int = 0
 
     @property
     def proven(self) -> bool:
@@ -43,11 +49,19 @@ def verify(connection: Connection, path: Path) -> Verification:
     if damage:
         return Verification(pictures=0, attempts=0, spent_microusd=0, findings=tuple(damage))
     pictures, files = _files(connection, path.parent)
-    attempts, spent = connection.execute(
-        "SELECT count(*), total(price_microusd) FILTER (WHERE money = 'spent') FROM attempts"
+    attempts, spent, simulated = connection.execute(
+        "SELECT count(*), total(price_microusd) FILTER (WHERE money = 'spent' AND NOT simulated),"
+        " total(price_microusd) FILTER (WHERE money = 'spent' AND simulated)"
+        " FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
     ).get
     findings = (*files, *_sums(connection), *_jobs(connection), *_open_money(connection))
-    return Verification(pictures=pictures, attempts=attempts, spent_microusd=int(spent), findings=findings)
+    return Verification(
+        pictures=pictures,
+        attempts=attempts,
+        spent_microusd=int(spent),
+        simulated_microusd=int(simulated),
+        findings=findings,
+    )
 
 
 def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
@@ -107,12 +121,20 @@ def _sums(connection: Connection) -> Iterator[Finding]:
 def _jobs(connection: Connection) -> Iterator[Finding]:
     """Each job's money and state against its attempts."""
     for key, state in connection.execute(
-        "SELECT j.key, j.state FROM jobs j WHERE"
-        " j.spend_microusd != (SELECT total(price_microusd) FROM attempts WHERE job = j.id AND money = 'spent')"
-        " OR j.unknown_microusd != (SELECT total(price_microusd) FROM attempts WHERE job = j.id AND money = 'unknown')"
-        " OR (j.state IN ('stored', 'bought', 'lost', 'spoiled') AND j.spend_microusd = 0"
-        " AND NOT EXISTS (SELECT 1 FROM attempts WHERE job = j.id AND money = 'spent'))"
-        " OR (j.state = 'stored' AND j.sha256 IS NULL)"
+        "WITH made AS (SELECT job, count(*) FILTER (WHERE counted) AS counted,"
+        " count(*) FILTER (WHERE money = 'spent') AS paid, count(*) FILTER (WHERE money = 'unknown') AS unclear,"
+        " count(*) FILTER (WHERE money = 'reserved') AS held, total(price_microusd) FILTER (WHERE money = 'spent')"
+        " AS spent, total(price_microusd) FILTER (WHERE money = 'unknown') AS unknown FROM attempts GROUP BY job),"
+        " known AS (SELECT j.*, coalesce(m.counted, 0) AS counted, coalesce(m.paid, 0) AS paid,"
+        " coalesce(m.unclear, 0) AS unclear, coalesce(m.held, 0) AS held, coalesce(m.spent, 0) AS spent,"
+        " coalesce(m.unknown, 0) AS unknown FROM jobs j LEFT JOIN made m ON m.job = j.id)"
+        " SELECT key, state FROM known WHERE attempts != counted OR spend_microusd != spent"
+        " OR unknown_microusd != unknown OR held != (state = 'buying')"
+        " OR (state IN ('bought', 'stored', 'lost', 'spoiled') AND paid = 0) OR (state = 'unknown' AND unclear = 0)"
+        " OR (state IN ('planned', 'failed') AND paid + unclear > 0)"
+        " OR (state = 'bought') != (url IS NOT NULL) OR (state = 'stored') != (sha256 IS NOT NULL)"
+        " OR (state != 'stored' AND EXISTS (SELECT 1 FROM placements WHERE job = known.id AND path IS NOT NULL))"
+        " ORDER BY id"
     ):
         yield Finding(kind="job", subject=key.hex()[:12], message=f"{state}, which its attempts do not bear out")
 

@@ -5,6 +5,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,8 @@ class LedgerWriter:
         self._clock = clock
         self._steps: queue.SimpleQueue[tuple[Step, asyncio.Future[Any]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._closed = False
+        self._last = False  # the thread's own: it has seen the end of the steps
         self._opened: asyncio.Future[None]
         self._loop: asyncio.AbstractEventLoop
 
@@ -57,12 +60,17 @@ class LedgerWriter:
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.create_future()
         self._thread.start()
-        await self._opened
+        try:
+            await self._opened
+        except BaseException:
+            self._steps.put(None)  # cancelled, or not opened: either way nobody will come to close it
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closed = True
         self._steps.put(None)
         # Joined in place: the last commits take milliseconds, and a cancelled run must still see them through.
         self._thread.join()
@@ -211,6 +219,8 @@ class LedgerWriter:
         return await self._do(partial(reading.tally, run=run.id, batch=run.batch))
 
     async def _do(self, step: Callable[[Connection], T]) -> T:
+        if self._closed:
+            raise FluxbatchError(f"{self.path}: a step came after the ledger was closed")
         future: asyncio.Future[T] = self._loop.create_future()
         self._steps.put((step, future))
         # Shielded: a step once handed over will be committed, and its outcome must not be lost to a cancellation.
@@ -223,21 +233,20 @@ class LedgerWriter:
             self._resolve([(self._opened, None, error)])
             return
         self._resolve([(self._opened, None, None)])
-        try:
-            while (first := self._steps.get()) is not None:
-                group = [first]
-                last = False
-                while len(group) < MAX_GROUP and not self._steps.empty():
-                    entry = self._steps.get()
-                    if entry is None:
-                        last = True
-                        break
-                    group.append(entry)
+        with closing(connection):
+            while group := self._next_group():
                 self._resolve(self._commit(connection, group))
-                if last:
-                    break
-        finally:
-            connection.close()
+
+    def _next_group(self) -> list[tuple[Step, asyncio.Future[Any]]]:
+        """Wait for a step and take what waits with it; empty once the last is done."""
+        group: list[tuple[Step, asyncio.Future[Any]]] = []
+        while not self._last and len(group) < MAX_GROUP and not (group and self._steps.empty()):
+            entry = self._steps.get()
+            if entry is None:
+                self._last = True
+            else:
+                group.append(entry)
+        return group
 
     def _commit(
         self, connection: Connection, group: list[tuple[Step, asyncio.Future[Any]]]
@@ -250,21 +259,29 @@ class LedgerWriter:
                 outcomes.append((future, *self._attempt(connection, step)))
             connection.execute("COMMIT")
         except apsw.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            failure = translate(error, self.path)
-            return [(future, None, failure) for _, future in group]
+            with suppress(apsw.Error):  # a disk that fails may refuse this too; the next BEGIN then says so
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            return [(future, None, translate(error, self.path)) for _, future in group]
         return outcomes
 
     def _attempt(self, connection: Connection, step: Step) -> tuple[Any, BaseException | None]:
         connection.execute("SAVEPOINT step")
         try:
             result = step(connection)
-        except (apsw.ConstraintError, ValueError, TypeError) as error:  # our own bug: this step alone fails
-            connection.execute("ROLLBACK TO step; RELEASE step")
-            return None, FluxbatchError(f"{self.path}: a step was refused: {error}")
-        connection.execute("RELEASE step")
-        return result, None
+        except apsw.ConstraintError as error:
+            refused: Exception = error
+        except apsw.Error:
+            raise  # the file or the disk: the whole group fails
+        except Exception as error:  # noqa: BLE001 - carried to whoever waits; the thread must outlive one step's bug
+            refused = error
+        else:
+            connection.execute("RELEASE step")
+            return result, None
+        connection.execute("ROLLBACK TO step; RELEASE step")
+        failure = FluxbatchError(f"{self.path}: a step was refused: {refused}")
+        failure.__cause__ = refused
+        return None, failure
 
     def _resolve(self, outcomes: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
         def deliver() -> None:

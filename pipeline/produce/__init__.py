@@ -1,7 +1,8 @@
 """When to buy: admission, pace, retry, reservation, and the one decision to stop."""
 
 from pipeline.produce.halt import Cause, Halt
+from pipeline.produce.partners import Book, Delivery, Order, Shop, Terms
 from pipeline.produce.planner import Planner
-from pipeline.produce.producer import Book, Delivery, Order, Producer, Shop, Terms
+from pipeline.produce.producer import Producer
 
 __all__ = ["Book", "Cause", "Delivery", "Halt", "Order", "Planner", "Producer", "Shop", "Terms"]

@@ -13,7 +13,7 @@ from pipeline.errors import FluxbatchError
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger import Admission, Policy, Run, Verdict
 from pipeline.produce.halt import Halt
-from pipeline.produce.producer import Order
+from pipeline.produce.partners import Order
 
 #: Rows read and admitted at once: one commit for all of them, a few milliseconds of work.
 CHUNK = 256
@@ -41,6 +41,7 @@ class Planner:
             recorded: Turns a path relative to the output folder into one relative to the ledger's.
         """
         self.seen = 0
+        self.to_buy = 0
         self.unread = 0
         self.finished = False
         self._run = run
@@ -69,6 +70,7 @@ class Planner:
         self.seen += len(admitted)
         for admission in admitted:
             if admission.verdict is Verdict.BUY and isinstance(admission.row, Job):
+                self.to_buy += 1
                 await orders.send(Order(job=admission.row, placement=admission.placement))
 
 

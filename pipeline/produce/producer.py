@@ -1,9 +1,9 @@
 """Buying: one reservation, one request, one outcome written down, for each picture, at most so many at once."""
 
 import random
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import anyio
 
@@ -15,6 +15,7 @@ from pipeline.money import format_usd
 from pipeline.produce.halt import Halt
 from pipeline.produce.outage import Outage
 from pipeline.produce.pace import Lane, back_off_s
+from pipeline.produce.partners import Book, Delivery, Order, Shop, Terms
 from pipeline.provider import (
     AccountRefusedError,
     Answer,
@@ -27,97 +28,6 @@ from pipeline.provider import (
 
 #: Requests a job may send before it fails; only what surely was not billed is sent again (AWS SDKs).
 MAX_ATTEMPTS = 3
-
-
-class Shop(Protocol):
-    """Where pictures are bought."""
-
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
-        """Ask for one picture.
-
-        Raises:
-            ProviderError: There is none, and what that means for the money.
-        """
-        ...
-
-
-class Book(Protocol):
-    """Where each step is written down; every method returns once that is durable. See ``LedgerWriter``."""
-
-    async def reserve(
-        self, run: Run, *, placement: int, key: str, price_microusd: int
-    ) -> Reservation | CapReached | None:
-        """A: the right to send one request, or what forbids it."""
-        ...
-
-    async def answer(
-        self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str
-    ) -> None:
-        """B: bought."""
-        ...
-
-    async def release(
-        self,
-        reservation: Reservation,
-        *,
-        kind: str,
-        message: str,
-        request_id: str = "",
-        final: bool,
-        passing: bool,
-        counted: bool = True,
-    ) -> None:
-        """E: refused and unbilled."""
-        ...
-
-    async def lose_answer(self, reservation: Reservation, *, kind: str, message: str, request_id: str = "") -> None:
-        """D: perhaps billed."""
-        ...
-
-
-class Delivery(Protocol):
-    """The side that fetches: says when more may be bought, and takes what is."""
-
-    async def admit(self) -> None:
-        """Wait until one more picture can be fetched in time; a place is held from then on."""
-        ...
-
-    def release(self) -> None:
-        """Give the place back: nothing was bought."""
-        ...
-
-    async def secure(self, job: Job, image: bytes) -> str:
-        """Make bytes that came inside an answer durable; what to record in a URL's stead."""
-        ...
-
-    async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
-        """Fetch this picture; the place passes to it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One picture to buy, admitted by the ledger."""
-
-    job: Job
-    placement: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What buying is bound by.
-
-    Attributes:
-        concurrency: The most requests in flight, over all models.
-        max_throttle_s: How long a job may be refused for load before it fails.
-        prices_microusd: By model; a model without one is never asked for.
-        first_byte_s: By model: the longest wait for an answer to begin.
-    """
-
-    concurrency: int
-    max_throttle_s: float
-    prices_microusd: Mapping[str, int]
-    first_byte_s: Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -150,6 +60,8 @@ class Producer:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.bought = 0
+        self.failed = 0
+        self.unknown = 0
         self.spent_microusd = 0
         self.in_flight = 0
         self.notes: list[str] = []
@@ -283,10 +195,12 @@ class Producer:
         """D or E, by what happened to the money."""
         match fault.money:
             case Money.UNKNOWN:
+                self.unknown += 1
                 await self._book.lose_answer(
                     reservation, kind=fault.kind, message=str(fault), request_id=fault.request_id
                 )
             case Money.UNBILLED:
+                self.failed += final
                 await self._book.release(
                     reservation,
                     kind=fault.kind,

@@ -1,0 +1,175 @@
+"""``fluxbatch status`` and ``fluxbatch ledger ...``: what has happened, from the ledger."""
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.catalog import models, profiles
+from pipeline.cli.tables import table
+from pipeline.errors import ExitCode
+from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, export
+from pipeline.money import format_usd
+from pipeline.plan import saving_percent
+from pipeline.report import to_json
+
+
+def show_status(path: Path, *, json: bool) -> int:
+    """Print every manifest and edition, the one run last first."""
+    with Ledger(path) as ledger:
+        batches = ledger.status()
+    if json:
+        sys.stdout.write(to_json({"ledger": str(path), "manifests": [_batch_json(batch) for batch in batches]}) + "\n")
+        return int(ExitCode.OK)
+    columns = [("manifest", "left"), ("last run", "left"), ("exit", "right"), ("jobs", "left")]
+    columns += [("spent", "right"), ("unknown", "right")]
+    rows = [
+        (
+            _name(batch),
+            _when(batch.last_started_at),
+            "under way or died" if batch.last_exit_code is None else str(batch.last_exit_code),
+            ", ".join(f"{batch.states[state]:,} {state}" for state in JobState if batch.states.get(state)),
+            f"${format_usd(batch.spent_microusd)}",
+            f"${format_usd(batch.unknown_microusd + batch.reserved_microusd)}",
+        )
+        for batch in batches
+    ]
+    Console(highlight=False).print(table(columns, rows))
+    return int(ExitCode.OK)
+
+
+def export_ledger(path: Path, *, form: ExportFormat, to: Path | None) -> int:
+    """Write one row a job."""
+    with Ledger(path) as ledger:
+        export(ledger.rows(), to=to, form=form, stdout=sys.stdout)
+    return int(ExitCode.OK)
+
+
+def verify_ledger(path: Path, *, json: bool) -> int:
+    """Prove the ledger; list what does not hold."""
+    with Ledger(path) as ledger:
+        found = ledger.verify()
+    code = ExitCode.OK if found.proven else ExitCode.MONEY_UNCLEAR
+    if json:
+        told = {
+            "ledger": str(path),
+            "pictures": found.pictures,
+            "attempts": found.attempts,
+            "spent_usd": format_usd(found.spent_microusd),
+            "findings": [asdict(finding) for finding in found.findings],
+            "exit_code": int(code),
+        }
+        sys.stdout.write(to_json(told) + "\n")
+        return int(code)
+    for finding in found.findings:
+        sys.stdout.write(f"{finding.kind}: {finding.subject}: {finding.message}\n")
+    checked = f"{found.pictures:,} pictures and {found.attempts:,} attempts checked"
+    verdict = "all proven" if found.proven else f"{len(found.findings)} findings need a person"
+    sys.stdout.write(f"{checked}, ${format_usd(found.spent_microusd)} spent: {verdict}\n")
+    return int(code)
+
+
+def show_spend(path: Path, *, by: SpendBy, json: bool) -> int:
+    """Print what was spent, on what, with the same pictures' official price beside it; make-believe money apart."""
+    with Ledger(path) as ledger:
+        lines = ledger.spend(by)
+        by_provider = ledger.spend("provider")
+    paid = _paid_with_bonus(by_provider)
+    if json:
+        groups = [_spend_json(line) for line in lines]
+        sys.stdout.write(to_json({"by": by, "groups": groups, "with_bonus_usd": format_usd(paid)}) + "\n")
+        return int(ExitCode.OK)
+    columns = [(by, "left"), ("pictures", "right"), ("spent", "right"), ("unknown", "right"), ("reserved", "right")]
+    columns += [("official", "right"), ("saving", "right")]
+    real = [line for line in lines if not line.simulated]
+    console = Console(highlight=False)
+    totals = [_total(group) for group in (real, [line for line in lines if line.simulated]) if group]
+    console.print(table(columns, [_spend_row(line) for line in (*lines, *totals)]))
+    if paid != sum(line.spent_microusd for line in real):
+        console.print(f"With the top-up bonus that is ${format_usd(paid)} of what you pay.")
+    return int(ExitCode.OK)
+
+
+def _total(lines: list[SpendLine]) -> SpendLine:
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(line.models)
+    return SpendLine(
+        group="total",
+        simulated=lines[0].simulated,
+        models=dict(counts),
+        spent_microusd=sum(line.spent_microusd for line in lines),
+        unknown_microusd=sum(line.unknown_microusd for line in lines),
+        reserved_microusd=sum(line.reserved_microusd for line in lines),
+    )
+
+
+def _paid_with_bonus(by_provider: list[SpendLine]) -> int:
+    """What the real money spent costs in dollars topped up, by each provider's credit factor."""
+    known = profiles()
+    return sum(
+        round(line.spent_microusd / (known[line.group].credit_factor if line.group in known else 1) / 1_000) * 1_000
+        for line in by_provider
+        if not line.simulated
+    )
+
+
+def _official_microusd(line: SpendLine) -> int | None:
+    """What the same pictures cost at their models' vendors; None when one of them publishes no price."""
+    total = 0
+    for model, pictures in line.models.items():
+        spec = models().get(model)
+        if spec is None or spec.official_usd is None:
+            return None
+        total += pictures * spec.official_usd
+    return total
+
+
+def _spend_row(line: SpendLine) -> tuple[str, ...]:
+    official = _official_microusd(line)
+    money = [f"${format_usd(each)}" for each in (line.spent_microusd, line.unknown_microusd, line.reserved_microusd)]
+    group = line.group + (" (pretend)" if line.simulated else "")
+    if official is None:
+        return (group, f"{line.pictures:,}", *money, "", "")
+    saved = saving_percent(line.spent_microusd, official)
+    return (group, f"{line.pictures:,}", *money, f"${format_usd(official)}", f"{saved} %")
+
+
+def _spend_json(line: SpendLine) -> dict[str, Any]:
+    official = _official_microusd(line)
+    return {
+        "group": line.group,
+        "simulated": line.simulated,
+        "pictures": line.pictures,
+        "spend_usd": format_usd(line.spent_microusd),
+        "unknown_usd": format_usd(line.unknown_microusd),
+        "reserved_usd": format_usd(line.reserved_microusd),
+        "official_usd": None if official is None else format_usd(official),
+    }
+
+
+def _batch_json(batch: BatchStatus) -> dict[str, Any]:
+    return {
+        "manifest": batch.manifest,
+        "edition": batch.edition,
+        "simulated": batch.simulated,
+        "states": {str(state): batch.states.get(state, 0) for state in JobState},
+        "spend_usd": format_usd(batch.spent_microusd),
+        "unknown_usd": format_usd(batch.unknown_microusd),
+        "reserved_usd": format_usd(batch.reserved_microusd),
+        "last_run": batch.last_run,
+        "last_exit_code": batch.last_exit_code,
+    }
+
+
+def _name(batch: BatchStatus) -> str:
+    edition = f" / {batch.edition}" if batch.edition else ""
+    return batch.manifest + edition + (" (simulated)" if batch.simulated else "")
+
+
+def _when(at: float | None) -> str:
+    return "" if at is None else datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,236 @@
+"""The tree of commands; each one's work is in a module of its own, imported when it is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import (
+    Debug,
+    Json,
+    LedgerFile,
+    ManifestFile,
+    Output,
+    SpendGroup,
+    WrittenFormat,
+    ledger_path,
+    run_options,
+)
+
+app = typer.Typer(
+    name="fluxbatch",
+    help="Buys images in bulk from a paid API, with every cent and every picture accounted for.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ledger_app = typer.Typer(help="Read, export and prove the ledger.", no_args_is_help=True)
+app.add_typer(ledger_app, name="ledger")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"fluxbatch {version('fluxbatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """Buys images in bulk from a paid API, with every cent and every picture accounted for."""
+
+
+@app.command()
+def run(
+    manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="Manifest files.")],
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="USD", help="Dollars for this manifest and edition over all its runs; replaces its own."),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=512, metavar="N", help="At most N requests in flight.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N jobs.")] = None,
+    resend_unknown: Annotated[
+        bool, typer.Option("--resend-unknown", help="Ask again where an answer was lost; may pay twice.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for what was refused.")] = False,
+    rebuy_lost: Annotated[
+        bool, typer.Option("--rebuy-lost", help="Pay again for what was paid and lost or spoiled.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+    debug: Debug = False,
+) -> int:
+    """Buy what is missing, fetch it, keep it, and write everything down."""
+    from pipeline.cli.running import run_manifests
+
+    options = run_options(
+        output=output,
+        ledger=ledger,
+        budget=budget,
+        concurrency=concurrency,
+        limit=limit,
+        resend_unknown=resend_unknown,
+        retry_failed=retry_failed,
+        rebuy_lost=rebuy_lost,
+    )
+    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet)
+
+
+@app.command()
+def plan(
+    manifest: ManifestFile,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    budget: Annotated[str | None, typer.Option(metavar="USD", help="As for run.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=512, metavar="N", help="As for run.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="As for run.")] = None,
+    resend_unknown: Annotated[bool, typer.Option("--resend-unknown", help="As for run.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="As for run.")] = False,
+    rebuy_lost: Annotated[bool, typer.Option("--rebuy-lost", help="As for run.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Say what a run would buy and cost; buys nothing."""
+    from pipeline.cli.planning import show_plan
+
+    options = run_options(
+        output=output,
+        ledger=ledger,
+        budget=budget,
+        concurrency=concurrency,
+        limit=limit,
+        resend_unknown=resend_unknown,
+        retry_failed=retry_failed,
+        rebuy_lost=rebuy_lost,
+    )
+    return show_plan(manifest, options, json=json)
+
+
+@app.command()
+def check(manifest: ManifestFile, json: Json = False, debug: Debug = False) -> int:
+    """Validate a manifest and every row of its rows files, touching nothing."""
+    from pipeline.cli.planning import check_manifest
+
+    return check_manifest(manifest, json=json)
+
+
+@app.command()
+def status(output: Output = Path("output"), ledger: LedgerFile = None, json: Json = False, debug: Debug = False) -> int:
+    """Say what each manifest's runs have come to, from the ledger."""
+    from pipeline.cli.bookkeeping import show_status
+
+    return show_status(ledger_path(output, ledger), json=json)
+
+
+@app.command()
+def models(json: Json = False, debug: Debug = False) -> int:
+    """List the models: prices, parameters, and when to use which."""
+    from pipeline.cli.catalog import show_models
+
+    return show_models(json=json)
+
+
+@app.command()
+def ratios(json: Json = False, debug: Debug = False) -> int:
+    """List the ratios by use, with the size to expect."""
+    from pipeline.cli.catalog import show_ratios
+
+    return show_ratios(json=json)
+
+
+@app.command()
+def schema(debug: Debug = False) -> int:
+    """Print the JSON schema of a manifest, for editors."""
+    from pipeline.cli.catalog import show_schema
+
+    return show_schema()
+
+
+@app.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 8765,
+    key: Annotated[list[str] | None, typer.Option(help="An API key to accept; none given: any.")] = None,
+    window: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long a URL lives.")] = 600.0,
+    latency: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="How long a picture takes.")] = 1.0,
+    spread: Annotated[float, typer.Option(min=0, help="Sigma of a log-normal around the latency.")] = 0.3,
+    rate: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests a minute before 429.")] = None,
+    in_flight: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests at once before 429.")] = None,
+    balance: Annotated[
+        str | None, typer.Option(metavar="USD", help="What the account holds; endless if not given.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=RATE", help="Inject a fault, such as lost=0.1; repeatable.")
+    ] = None,
+    answer: Annotated[str, typer.Option(help="url, relative_url, b64_json, b64_json_prefixed or data_url.")] = "url",
+    wire: Annotated[str, typer.Option(help="Where parameters are looked for: flat, extra_body or both.")] = "flat",
+    scale: Annotated[int, typer.Option(help="Draw pictures at 1/N of their size: 1, 2, 4, 8 or 16.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    debug: Debug = False,
+) -> int:
+    """Serve a make-believe provider until stopped: real HTTP, real pictures, make-believe money."""
+    from pipeline.cli.simulating import serve
+
+    return serve(
+        host=host,
+        port=port,
+        keys=key or [],
+        window_s=window,
+        latency_s=latency,
+        latency_spread=spread,
+        requests_per_minute=rate,
+        max_in_flight=in_flight,
+        balance=balance,
+        faults=fault or [],
+        answer=answer,
+        wire=wire,
+        scale=scale,
+        seed=seed,
+    )
+
+
+@ledger_app.command("export")
+def export(
+    form: Annotated[WrittenFormat, typer.Option("--format", help="jsonl, csv or parquet.")] = WrittenFormat.jsonl,
+    to: Annotated[Path | None, typer.Option(help="The file to write; standard output if not given.")] = None,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    debug: Debug = False,
+) -> int:
+    """Write one row a job."""
+    from pipeline.cli.bookkeeping import export_ledger
+
+    return export_ledger(ledger_path(output, ledger), form=form.value, to=to)
+
+
+@ledger_app.command("verify")
+def verify(output: Output = Path("output"), ledger: LedgerFile = None, json: Json = False, debug: Debug = False) -> int:
+    """Prove every stored file against the ledger, and the sums against the rows."""
+    from pipeline.cli.bookkeeping import verify_ledger
+
+    return verify_ledger(ledger_path(output, ledger), json=json)
+
+
+@ledger_app.command("spend")
+def spend(
+    by: Annotated[SpendGroup, typer.Option(help="day, month, model, manifest or provider.")] = SpendGroup.day,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Say what was spent, on what."""
+    from pipeline.cli.bookkeeping import show_spend
+
+    return show_spend(ledger_path(output, ledger), by=by.value, json=json)

@@ -1,0 +1,78 @@
+"""The way in and the only way out: every error becomes one line, its remedy and its exit code."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from pipeline.errors import ExitCode, FluxbatchError, ManifestError
+
+
+def main(words: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the words name, and exit with its code."""
+    given = list(sys.argv[1:] if words is None else words)
+    code = _run(given)
+    sys.stdout.flush()
+    sys.exit(int(code))
+
+
+def _run(words: list[str]) -> int:
+    from pipeline.cli.commands import app
+
+    try:
+        # Outside its own standalone mode Typer returns what a command returns, and raises what it raises.
+        result = typer.main.get_command(app)(words, prog_name="fluxbatch", standalone_mode=False)
+        return result if isinstance(result, int) else int(ExitCode.OK)
+    except TyperException as error:
+        return _fail(words, error.format_message().rstrip("."), ExitCode.USAGE, remedy="see fluxbatch --help")
+    except FluxbatchError as error:
+        return _report(words, error)
+    except ExceptionGroup as group:
+        return _report(words, _first(group))
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail(words, "interrupted", ExitCode.TEMPORARY)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.OK)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug must not print a traceback unasked
+        return _report(words, error)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that matters of several: one of ours before a bug's."""
+    ours, bugs = group.split(FluxbatchError)
+    found: BaseException = ours if ours is not None else bugs if bugs is not None else group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _report(words: list[str], error: BaseException) -> int:
+    if "--debug" in words:
+        traceback.print_exception(error, file=sys.stderr)
+    match error:
+        case ManifestError():
+            count = len(error.problems)
+            told = f"{error}\n{count} problem{'s' if count != 1 else ''}; nothing was bought"
+            return _fail(words, told, error.exit_code, prefix="")
+        case FluxbatchError():
+            return _fail(words, error.message, error.exit_code, remedy=error.remedy)
+        case _:
+            what = f"a bug in fluxbatch: {type(error).__name__}: {error}"
+            return _fail(words, what, ExitCode.BUG, remedy="run it again with --debug and report what it prints")
+
+
+def _fail(words: list[str], message: str, code: ExitCode, *, remedy: str = "", prefix: str = "fluxbatch: ") -> int:
+    sys.stderr.write(f"{prefix}{message}\n")
+    if remedy:
+        sys.stderr.write(f"  -> {remedy}\n")
+    if "--json" in words:
+        sys.stdout.write(json.dumps({"error": message, "remedy": remedy, "exit_code": int(code)}, ensure_ascii=False))
+        sys.stdout.write("\n")
+    return int(code)

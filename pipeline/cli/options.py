@@ -1,0 +1,89 @@
+"""Options that several commands share, and what becomes of them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from pipeline.runner import RunOptions
+
+ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A manifest file.")]
+Output = Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go.")]
+LedgerFile = Annotated[
+    str | None, typer.Option(metavar="PATH_OR_URL", help="The ledger; ledger.db in the output folder if not given.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
+
+
+class WrittenFormat(StrEnum):
+    """What an export can be written as."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+
+
+class SpendGroup(StrEnum):
+    """What spend can be grouped by."""
+
+    day = "day"
+    month = "month"
+    model = "model"
+    manifest = "manifest"
+    provider = "provider"
+
+
+def ledger_path(output: Path, ledger: str | None) -> Path:
+    """The ledger's file.
+
+    Raises:
+        UsageError: It is a URL of a kind this version does not keep ledgers in.
+    """
+    if ledger is None:
+        if not output.is_dir():
+            raise NotFoundError(
+                output, "no such output folder", remedy="name it with --output, or the ledger with --ledger"
+            )
+        return output / "ledger.db"
+    if "://" in ledger:
+        raise UsageError(f"--ledger {ledger.split('://')[0]}://...: a ledger is a file here", remedy="name a path")
+    return Path(ledger)
+
+
+def run_options(
+    *,
+    output: Path,
+    ledger: str | None,
+    budget: str | None,
+    concurrency: int | None,
+    limit: int | None,
+    resend_unknown: bool,
+    retry_failed: bool,
+    rebuy_lost: bool,
+) -> "RunOptions":
+    """The options of a run, checked.
+
+    Raises:
+        UsageError: The budget is no amount of money, or the ledger is a URL.
+    """
+    from pipeline.ledger import Policy
+    from pipeline.money import parse_usd
+    from pipeline.runner import RunOptions
+
+    try:
+        microusd = None if budget is None else parse_usd(budget.removeprefix("$"))
+    except ValueError as error:
+        raise UsageError(f"--budget: {error}") from error
+    return RunOptions(
+        output=output,
+        ledger=None if ledger is None else ledger_path(output, ledger),
+        budget_microusd=microusd,
+        concurrency=concurrency,
+        limit=limit,
+        policy=Policy(resend_unknown=resend_unknown, retry_failed=retry_failed, rebuy_lost=rebuy_lost),
+    )

@@ -1,0 +1,127 @@
+"""``fluxbatch plan`` and ``fluxbatch check``: what would happen, and whether it could."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.tables import table
+from pipeline.errors import ExitCode
+from pipeline.job import UnfitRow
+from pipeline.manifest import load_manifest
+from pipeline.money import format_usd
+from pipeline.plan import Plan, saving_percent
+from pipeline.report import to_json
+from pipeline.runner import RunOptions, plan_of
+
+#: Unfit rows shown one by one; the rest are counted.
+SHOWN_ROWS = 20
+
+
+def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
+    """Print what a run would buy and cost."""
+    manifest = load_manifest(path)
+    plan = plan_of(manifest, options)
+    if json:
+        sys.stdout.write(to_json(plan.as_json()) + "\n")
+        return int(ExitCode.OK)
+    console = Console(highlight=False)
+    edition = f" / {plan.edition}" if plan.edition else ""
+    console.print(Text(f"{plan.manifest}{edition}: {_counts(plan)}", style="bold"), soft_wrap=True)
+    if plan.to_buy:
+        console.print(_costs(plan))
+    for line in _money(plan):
+        console.print(line, soft_wrap=True)
+    return int(ExitCode.OK)
+
+
+def check_manifest(path: Path, *, json: bool) -> int:
+    """Read a manifest and every row; list the rows that make no job."""
+    manifest = load_manifest(path)
+    jobs = 0
+    unfit: list[str] = []
+    beyond = 0
+    for row in manifest.jobs():
+        jobs += 1
+        if not isinstance(row, UnfitRow):
+            continue
+        if len(unfit) < SHOWN_ROWS:
+            unfit.append(f"{row.source}: {row.message}")
+        else:
+            beyond += 1
+    code = ExitCode.MANIFEST if unfit else ExitCode.OK
+    if json:
+        found = {"manifest": manifest.name, "jobs": jobs, "unfit": len(unfit) + beyond, "problems": unfit}
+        sys.stdout.write(to_json({**found, "exit_code": int(code)}) + "\n")
+        return int(code)
+    for problem in unfit:
+        sys.stderr.write(problem + "\n")
+    if beyond:
+        sys.stderr.write(f"and {beyond:,} more\n")
+    good = f"{path}: {jobs - len(unfit) - beyond:,} jobs"
+    sys.stdout.write(f"{good}, {len(unfit) + beyond:,} rows do not fit\n" if unfit else f"{good}, nothing wrong\n")
+    return int(code)
+
+
+def _counts(plan: Plan) -> str:
+    counts = (
+        (plan.new, "new"),
+        (plan.changed, "changed"),
+        (plan.again, "to try again"),
+        (plan.kept, "kept"),
+        (plan.held, "left as they are"),
+        (plan.unfit, "rows that do not fit"),
+    )
+    told = ", ".join(f"{number:,} {word}" for number, word in counts if number)
+    return f"{plan.jobs:,} jobs: {told}" if told else "no jobs"
+
+
+def _costs(plan: Plan) -> Table:
+    rows = [
+        (
+            line.model,
+            f"{line.pictures:,}",
+            f"${format_usd(line.cost_microusd)}",
+            "" if line.official_microusd is None else f"${format_usd(line.official_microusd)}",
+            ""
+            if line.official_microusd is None
+            else f"${format_usd(line.official_microusd - line.cost_microusd)}"
+            f" ({saving_percent(line.cost_microusd, line.official_microusd)} %)",
+        )
+        for line in plan.models
+    ]
+    return table(
+        [("model", "left"), ("pictures", "right"), ("cost", "right"), ("official price", "right"), ("saving", "right")],
+        rows,
+    )
+
+
+def _money(plan: Plan) -> list[str]:
+    if not plan.to_buy:
+        return ["Nothing to buy."]
+    worst, official = plan.worst_case_microusd, plan.official_microusd
+    lines = [f"Worst case: ${format_usd(worst)} for {plan.to_buy:,} pictures"]
+    if official is not None:
+        saved = f"${format_usd(official - worst)} or {saving_percent(worst, official)} % less"
+        lines[0] += f"; at the official price ${format_usd(official)}, so {saved}"
+    if plan.credit_factor > 1 and official is not None:
+        bonus = plan.with_bonus_microusd
+        percent = round(100 * (plan.credit_factor - 1))
+        lines.append(
+            f"With the {percent} % top-up bonus that is ${format_usd(bonus)} of what you pay,"
+            f" {saving_percent(bonus, official)} % less than the official price"
+        )
+    if plan.budget_microusd is not None:
+        budget, used = format_usd(plan.budget_microusd, places=2), format_usd(plan.committed_microusd)
+        stop = "" if plan.affordable else ": the run will stop at the budget"
+        lines.append(f"Budget: ${budget}, ${used} of it used{stop}")
+    lines.append(f"Time: about {_duration(plan.estimate_s)} with {plan.concurrency} requests in flight")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

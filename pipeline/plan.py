@@ -1,0 +1,227 @@
+"""What a run would buy and cost, held against the ledger; buys and writes nothing."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from pipeline.catalog import models
+from pipeline.job import Job, UnfitRow
+from pipeline.ledger import BatchName, JobState, Known, Ledger, Policy
+from pipeline.manifest import Manifest
+from pipeline.money import format_usd
+
+_CHUNK = 1_000
+_UNSEEN = Known(state=None, passing=False, in_last_run=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCost:
+    """What one model's part of a run costs; micro-dollars.
+
+    Attributes:
+        official_microusd: The same pictures at the model's vendor, or None where it publishes no price.
+        typical_s: Seconds a picture usually takes.
+    """
+
+    model: str
+    pictures: int
+    cost_microusd: int
+    official_microusd: int | None
+    typical_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run would do, were it started now.
+
+    Attributes:
+        new: Rows whose picture was never asked for.
+        changed: Of the rows to buy, those that stand in for rows of the last run that are gone.
+        again: Rows to buy once more, because they failed for a passing reason or an option says so.
+        kept: Rows whose picture is stored, bought and waiting to be fetched, or the same as an earlier row.
+        held: Rows that stay as they are: refused, unknown, lost or spoiled.
+        unfit: Rows of rows files that make no job.
+        committed_microusd: Spent, unknown and reserved by this manifest and edition so far.
+        credit_factor: What a dollar topped up is credited as, by the profile.
+    """
+
+    manifest: str
+    edition: str
+    jobs: int
+    new: int
+    changed: int
+    again: int
+    kept: int
+    held: int
+    unfit: int
+    models: tuple[ModelCost, ...]
+    committed_microusd: int
+    budget_microusd: int | None
+    concurrency: int
+    credit_factor: Decimal
+
+    @property
+    def to_buy(self) -> int:
+        """Pictures a run would buy."""
+        return sum(line.pictures for line in self.models)
+
+    @property
+    def worst_case_microusd(self) -> int:
+        """The most a run can cost: every picture once. Refusals cost nothing and lost answers are not sent again."""
+        return sum(line.cost_microusd for line in self.models)
+
+    @property
+    def official_microusd(self) -> int | None:
+        """The same pictures at the vendors' own prices; None when one of them publishes none."""
+        prices = [line.official_microusd for line in self.models]
+        return None if None in prices else sum(price for price in prices if price is not None)
+
+    @property
+    def with_bonus_microusd(self) -> int:
+        """What the worst case costs in dollars paid, when topped up with the bonus; to a tenth of a cent."""
+        return round(self.worst_case_microusd / self.credit_factor / 1_000) * 1_000
+
+    @property
+    def affordable(self) -> bool:
+        """Whether the whole of it fits the manifest's budget."""
+        return (
+            self.budget_microusd is None or self.committed_microusd + self.worst_case_microusd <= self.budget_microusd
+        )
+
+    @property
+    def estimate_s(self) -> float:
+        """About how long buying takes at the full concurrency, in seconds."""
+        if not self.to_buy:
+            return 0.0
+        work_s = sum(line.pictures * line.typical_s for line in self.models)
+        return max(work_s / self.concurrency, *(line.typical_s for line in self.models))
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as plain values; money is a string of US dollars."""
+        official = self.official_microusd
+        return {
+            "manifest": self.manifest,
+            "edition": self.edition,
+            "jobs": self.jobs,
+            "to_buy": self.to_buy,
+            "new": self.new,
+            "changed": self.changed,
+            "again": self.again,
+            "kept": self.kept,
+            "held": self.held,
+            "unfit": self.unfit,
+            "models": [
+                {
+                    "model": line.model,
+                    "pictures": line.pictures,
+                    "cost_usd": format_usd(line.cost_microusd),
+                    "official_usd": None if line.official_microusd is None else format_usd(line.official_microusd),
+                }
+                for line in self.models
+            ],
+            "worst_case_usd": format_usd(self.worst_case_microusd),
+            "official_usd": None if official is None else format_usd(official),
+            "saving_usd": None if official is None else format_usd(official - self.worst_case_microusd),
+            "saving_percent": None if official is None else saving_percent(self.worst_case_microusd, official),
+            "with_bonus_usd": format_usd(self.with_bonus_microusd),
+            "committed_usd": format_usd(self.committed_microusd),
+            "budget_usd": None if self.budget_microusd is None else format_usd(self.budget_microusd, places=2),
+            "affordable": self.affordable,
+            "estimate_s": round(self.estimate_s, 1),
+        }
+
+
+def saving_percent(cost: int, official: int) -> float:
+    """How much less than the official price, in per cent with one decimal; 0 when nothing is bought."""
+    return round(100 * (official - cost) / official, 1) if official else 0.0
+
+
+def make_plan(
+    manifest: Manifest,
+    ledger: Ledger | None,
+    *,
+    policy: Policy,
+    budget_microusd: int | None,
+    concurrency: int,
+    limit: int | None = None,
+) -> Plan:
+    """Read the whole manifest and hold it against the ledger.
+
+    Args:
+        ledger: None when there is none yet.
+        budget_microusd: Of this manifest and edition, or None.
+        limit: Only the first so many jobs.
+    """
+    counts: Counter[str] = Counter()
+    bought: Counter[str] = Counter()
+    fresh: set[bytes] = set()
+    in_last_run = 0
+    batch = BatchName(manifest=manifest.name, edition=manifest.edition, simulated=manifest.profile.simulated)
+    for row, known in _held_against(islice(manifest.jobs(), limit), batch, ledger):
+        in_last_run += known.in_last_run
+        verdict = _verdict(row, known, policy)
+        if verdict in {"new", "again"} and isinstance(row, Job):
+            mark = bytes.fromhex(row.key)[:12]
+            if mark in fresh:
+                verdict = "kept"
+            else:
+                fresh.add(mark)
+                bought[row.request.model] += 1
+        counts[verdict] += 1
+    gone = ledger.last_run_rows(batch) - in_last_run if ledger else 0
+    changed = max(0, min(counts["new"], gone))
+    return Plan(
+        manifest=manifest.name,
+        edition=manifest.edition,
+        jobs=counts.total(),
+        new=counts["new"] - changed,
+        changed=changed,
+        again=counts["again"],
+        kept=counts["kept"],
+        held=counts["held"],
+        unfit=counts["unfit"],
+        models=tuple(_cost(manifest, model, pictures) for model, pictures in sorted(bought.items())),
+        committed_microusd=ledger.committed(batch) if ledger else 0,
+        budget_microusd=budget_microusd,
+        concurrency=concurrency,
+        credit_factor=manifest.profile.credit_factor,
+    )
+
+
+def _held_against(
+    rows: Iterable[Job | UnfitRow], batch: BatchName, ledger: Ledger | None
+) -> Iterator[tuple[Job | UnfitRow, Known]]:
+    source = iter(rows)
+    while chunk := list(islice(source, _CHUNK)):
+        keys = [row.key for row in chunk]
+        known = ledger.known(batch, keys) if ledger else [_UNSEEN] * len(chunk)
+        yield from zip(chunk, known, strict=True)
+
+
+def _verdict(row: Job | UnfitRow, known: Known, policy: Policy) -> str:
+    match known.state:
+        case _ if isinstance(row, UnfitRow):
+            return "unfit"
+        case None | JobState.PLANNED:
+            return "new"
+        case JobState.STORED | JobState.BOUGHT:
+            return "kept"
+        case state if policy.buys(state, passing=known.passing):
+            return "again"
+        case _:
+            return "held"
+
+
+def _cost(manifest: Manifest, model: str, pictures: int) -> ModelCost:
+    spec = models()[model]
+    official = spec.official_usd
+    return ModelCost(
+        model=model,
+        pictures=pictures,
+        cost_microusd=pictures * manifest.profile.prices[model],
+        official_microusd=None if official is None else pictures * official,
+        typical_s=spec.typical_s,
+    )

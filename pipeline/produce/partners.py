@@ -1,0 +1,100 @@
+"""Whom a producer deals with and on what terms: the seams that tests and other ledgers fit into."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.job import Job, PictureRequest
+from pipeline.ledger import CapReached, Reservation, Run
+from pipeline.provider import Answer
+
+
+class Shop(Protocol):
+    """Where pictures are bought."""
+
+    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+        """Ask for one picture.
+
+        Raises:
+            ProviderError: There is none, and what that means for the money.
+        """
+        ...
+
+
+class Book(Protocol):
+    """Where each step is written down; every method returns once that is durable. See ``LedgerWriter``."""
+
+    async def reserve(
+        self, run: Run, *, placement: int, key: str, price_microusd: int
+    ) -> Reservation | CapReached | None:
+        """A: the right to send one request, or what forbids it."""
+        ...
+
+    async def answer(
+        self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str
+    ) -> None:
+        """B: bought."""
+        ...
+
+    async def release(
+        self,
+        reservation: Reservation,
+        *,
+        kind: str,
+        message: str,
+        request_id: str = "",
+        final: bool,
+        passing: bool,
+        counted: bool = True,
+    ) -> None:
+        """E: refused and unbilled."""
+        ...
+
+    async def lose_answer(self, reservation: Reservation, *, kind: str, message: str, request_id: str = "") -> None:
+        """D: perhaps billed."""
+        ...
+
+
+class Delivery(Protocol):
+    """The side that fetches: says when more may be bought, and takes what is."""
+
+    async def admit(self) -> None:
+        """Wait until one more picture can be fetched in time; a place is held from then on."""
+        ...
+
+    def release(self) -> None:
+        """Give the place back: nothing was bought."""
+        ...
+
+    async def secure(self, job: Job, image: bytes) -> str:
+        """Make bytes that came inside an answer durable; what to record in a URL's stead."""
+        ...
+
+    async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
+        """Fetch this picture; the place passes to it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One picture to buy, admitted by the ledger."""
+
+    job: Job
+    placement: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What buying is bound by.
+
+    Attributes:
+        concurrency: The most requests in flight, over all models.
+        max_throttle_s: How long a job may be refused for load before it fails.
+        prices_microusd: By model; a model without one is never asked for.
+        first_byte_s: By model: the longest wait for an answer to begin.
+    """
+
+    concurrency: int
+    max_throttle_s: float
+    prices_microusd: Mapping[str, int]
+    first_byte_s: Mapping[str, float]

@@ -1,0 +1,174 @@
+"""What a run came to: the contract's JSON object, and the same for people, ending with the next useful command."""
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pipeline.errors import ExitCode, most_serious
+from pipeline.money import format_usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One run of one manifest, when it is over. Money is in micro-dollars here and in dollars in ``as_json``.
+
+    Attributes:
+        stored: Pictures bought and kept by this run.
+        reused: Kept from an earlier run, or the same as an earlier row of this one.
+        skipped: Not bought because the run stopped early, rows not yet read included.
+        unfetched: How many of ``lost`` are still within their window: a rerun may fetch them.
+        url_age_max_s: The oldest a URL was when its picture was stored; None when none was.
+        notes: What people should know besides, one line each.
+    """
+
+    run_id: str
+    manifest: str
+    manifest_path: str
+    edition: str
+    stored: int
+    reused: int
+    failed: int
+    unknown: int
+    lost: int
+    spoiled: int
+    skipped: int
+    wrong_shape: int
+    unfetched: int
+    spend_microusd: int
+    unknown_microusd: int
+    manifest_spend_microusd: int
+    manifest_unknown_microusd: int
+    budget_microusd: int | None
+    elapsed_s: float
+    url_age_max_s: float | None
+    exit_code: ExitCode
+    ledger: str
+    output: str
+    simulated: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> int:
+        """All rows of the manifest, by what has become of them."""
+        return sum((self.stored, self.reused, self.failed, self.unknown, self.lost, self.spoiled, self.skipped))
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's object: see ``docs/design.md``. Money is a string of US dollars."""
+        return {
+            "run_id": self.run_id,
+            "manifest": self.manifest,
+            "edition": self.edition,
+            "jobs": self.jobs,
+            "stored": self.stored,
+            "reused": self.reused,
+            "failed": self.failed,
+            "unknown": self.unknown,
+            "lost": self.lost,
+            "spoiled": self.spoiled,
+            "skipped": self.skipped,
+            "spend_usd": format_usd(self.spend_microusd),
+            "unknown_usd": format_usd(self.unknown_microusd),
+            "manifest_spend_usd": format_usd(self.manifest_spend_microusd),
+            "manifest_unknown_usd": format_usd(self.manifest_unknown_microusd),
+            "budget_usd": None if self.budget_microusd is None else format_usd(self.budget_microusd, places=2),
+            "elapsed_s": round(self.elapsed_s, 3),
+            "url_age_max_s": None if self.url_age_max_s is None else round(self.url_age_max_s, 3),
+            "exit_code": int(self.exit_code),
+            "ledger": self.ledger,
+            "output": self.output,
+        }
+
+    def lines(self) -> list[str]:
+        """The summary for people, without colour, one fact a line."""
+        counts = [
+            (self.stored, "stored"),
+            (self.reused, "kept from before"),
+            (self.failed, "failed"),
+            (self.unknown, "unknown"),
+            (self.lost, "paid and not fetched"),
+            (self.spoiled, "paid and spoiled"),
+            (self.skipped, "not bought"),
+        ]
+        told = ", ".join(f"{number:,} {word}" for number, word in counts if number) or "nothing to do"
+        edition = f" / {self.edition}" if self.edition else ""
+        lines = [f"{self.manifest}{edition}: {told}, in {_duration(self.elapsed_s)}", self._money()]
+        if self.stored:
+            lines.append(
+                f"Pictures are in {self.output}; the oldest URL was {self.url_age_max_s or 0.0:.1f} s old when stored"
+            )
+        return [*lines, *self.notes, *self._advice()]
+
+    def _money(self) -> str:
+        money = f"Spent ${format_usd(self.spend_microusd)}"
+        if self.simulated:
+            money += " of make-believe money (simulator)"
+        if self.unknown_microusd:
+            money += f", and at most ${format_usd(self.unknown_microusd)} more is unknown"
+        if self.budget_microusd is not None:
+            used = self.manifest_spend_microusd + self.manifest_unknown_microusd
+            budget = format_usd(self.budget_microusd, places=2)
+            money += f"; ${format_usd(used)} of this manifest's ${budget} budget is used"
+        return money
+
+    def _advice(self) -> list[str]:
+        manifest, ledger = shlex.quote(self.manifest_path), f"--ledger {shlex.quote(self.ledger)}"
+        again = f"fluxbatch run {manifest}"
+        advice = []
+        if self.unfetched:
+            advice.append(f"{self.unfetched} paid pictures can still be fetched; run again now: {again}")
+        if self.failed:
+            advice.append(f"What failed and why: fluxbatch ledger export --format csv {ledger}")
+            advice.append(f"What was refused is asked again only with: {again} --retry-failed")
+        if self.unknown:
+            advice.append(
+                f"Answers were lost: at most ${format_usd(self.manifest_unknown_microusd)} of this manifest may have"
+                f" been billed for nothing. Read the provider's bill, then: {again} --resend-unknown"
+            )
+        if self.lost - self.unfetched + self.spoiled > 0:
+            advice.append(f"Paid pictures are gone; to pay for them once more: {again} --rebuy-lost")
+        if self.wrong_shape:
+            advice.append(f"{self.wrong_shape} pictures are not of the ratio asked for; they are marked wrong_shape")
+        if self.skipped and not advice:
+            advice.append(f"The rest is bought by running again: {again}")
+        return advice
+
+
+def combined(summaries: Iterable[Summary]) -> dict[str, Any]:
+    """One JSON object for one or several runs: with several, the sums, and ``runs`` holds each one's own object."""
+    objects = [summary.as_json() for summary in summaries]
+    if len(objects) == 1:
+        return objects[0]
+    whole: dict[str, Any] = {}
+    for name, value in objects[0].items():
+        values = [each[name] for each in objects]
+        whole[name] = _combine(name, values) if isinstance(value, int | str | float) or value is None else value
+    return whole | {"runs": objects}
+
+
+def to_json(value: dict[str, Any]) -> str:
+    """One line of JSON, readable as it is."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _combine(name: str, values: list[Any]) -> Any:
+    known = [value for value in values if value is not None]
+    if name == "exit_code":
+        return int(most_serious(ExitCode(value) for value in values))
+    if name == "url_age_max_s":
+        return max(known, default=None)
+    if name.endswith("_usd"):
+        return str(sum(map(Decimal, known))) if len(known) == len(values) else None
+    if name in {"run_id", "manifest", "edition", "ledger", "output"}:
+        return ", ".join(dict.fromkeys(known))
+    return sum(known)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

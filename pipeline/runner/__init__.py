@@ -1,0 +1,115 @@
+"""The composition root: opens what a run needs, wires the stages, and sees it through."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from pipeline.clock import Clock, SystemClock
+from pipeline.deliver import prepare_output
+from pipeline.errors import OutputError
+from pipeline.ledger import LedgerWriter, Policy, hold
+from pipeline.manifest import Manifest, load_manifest
+from pipeline.money import parse_usd
+from pipeline.provider import ImagesClient
+from pipeline.report import Summary
+from pipeline.runner.endpoint import configured, open_endpoint
+from pipeline.runner.options import RunOptions, Watch
+from pipeline.runner.planning import bounded, plan_of
+from pipeline.runner.shift import Shift, Tools
+from pipeline.transport import ApiTransport, DownloadTransport
+
+
+async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | None = None) -> Summary:
+    """Buy what is missing of a manifest, fetch it, keep it, and write everything down.
+
+    One failed job is data in the summary; what is raised broke the run before it could count.
+
+    Raises:
+        ConfigurationError: No key, or a base URL that cannot be used.
+        OutputError: The output folder or the ledger cannot be made or written.
+        StorageError: The disk is full or fails; the ledger is damaged.
+        LedgerBusyError: Another run holds the ledger.
+        DeclinedError: ``options.confirm`` said no.
+    """
+    clock = clock or SystemClock()
+    configured(manifest.profile, options.environment)
+    await anyio.to_thread.run_sync(prepare_output, options.output)
+    _make_folder(options.ledger_path.parent)
+    profile = manifest.profile
+    async with AsyncExitStack() as stack:
+        stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}"))
+        ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
+        options = await bounded(manifest, options)
+        endpoint = await stack.enter_async_context(open_endpoint(profile, options.environment))
+        api = ApiTransport(base_url=endpoint.base_url, api_key=endpoint.api_key)
+        downloads = DownloadTransport(own_origin=endpoint.base_url, allow_hosts=profile.allow_hosts)
+        await stack.enter_async_context(api)
+        await stack.enter_async_context(downloads)
+        begun = await ledger.begin(
+            manifest=manifest.name,
+            edition=manifest.edition,
+            provider=profile.name,
+            simulated=profile.simulated,
+            caps=options.caps_of(manifest),
+        )
+        shop = ImagesClient(api, base_url=endpoint.base_url, wire=profile.wire, window_s=profile.window_s, clock=clock)
+        tools = Tools(ledger=ledger, run=begun, shop=shop, downloads=downloads, clock=clock)
+        return await Shift(manifest, options, tools).work()
+
+
+def run(
+    manifest: Manifest | str | Path,
+    *,
+    output: str | Path = "output",
+    ledger: str | Path | None = None,
+    budget_usd: str | int | None = None,
+    concurrency: int | None = None,
+    limit: int | None = None,
+    policy: Policy | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Summary:
+    """Run a manifest from a script; blocks until it is over. Inside an event loop, await ``run_async`` instead.
+
+    Args:
+        manifest: A loaded manifest, or its file.
+        output: Where pictures go.
+        ledger: The ledger's file; ``ledger.db`` in ``output`` when None.
+        budget_usd: Dollars for this manifest and edition over all its runs, as text or a whole number.
+        concurrency: The most requests in flight.
+        limit: Only the first so many jobs.
+        policy: What may be bought again; only what failed for a passing reason when None.
+        environment: Where the key and the base URL are looked for; the process's own when None.
+
+    Raises:
+        ManifestError: The manifest has problems.
+        NotFoundError: There is no such file.
+        FluxbatchError: As ``run_async``.
+    """
+    loaded = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
+    options = RunOptions(
+        output=Path(output),
+        ledger=None if ledger is None else Path(ledger),
+        budget_microusd=None if budget_usd is None else parse_usd(budget_usd),
+        concurrency=concurrency,
+        limit=limit,
+        policy=policy or Policy(),
+        environment=os.environ if environment is None else environment,
+    )
+    return anyio.run(partial(run_async, loaded, options))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: the ledger's folder cannot be made ({error.strerror})", remedy="name another with --ledger"
+        ) from error
+
+
+__all__ = ["RunOptions", "Watch", "plan_of", "run", "run_async"]

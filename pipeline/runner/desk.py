@@ -1,0 +1,109 @@
+"""Where buying, fetching and the ledger meet: each side's seam, filled with the others."""
+
+from pathlib import Path
+
+from pipeline.deliver import (
+    INLINE,
+    Backlog,
+    DeliveryEvent,
+    DeliveryQueue,
+    EventKind,
+    Purchase,
+    StoredPicture,
+    keep_inline,
+)
+from pipeline.job import Job
+from pipeline.ledger import LedgerWriter, Picture, Reservation, Run
+from pipeline.provider import Answer
+from pipeline.runner.options import RunOptions
+from pipeline.runner.places import Places
+
+
+class Desk:
+    """The producer's way to the download side: asks for leave, hands over what is bought."""
+
+    def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue) -> None:
+        self._output = output
+        self._backlog = backlog
+        self._queue = queue
+
+    async def admit(self) -> None:
+        """Wait until one more picture can be fetched in time."""
+        await self._backlog.admit()
+
+    def release(self) -> None:
+        """Nothing was bought."""
+        self._backlog.release()
+
+    async def secure(self, job: Job, image: bytes) -> str:
+        """Make the bytes of an inline answer durable before they are recorded as bought."""
+        await keep_inline(self._output, job.key, job.path, image)
+        return INLINE
+
+    async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
+        """Queue a bought picture for fetching."""
+        await self._queue.put(
+            Purchase(
+                job_key=job.key,
+                attempt=reservation.attempt,
+                url=url,
+                bought_at=answer.answered_at,
+                deadline=answer.deadline,
+                path=job.path,
+                ratio=job.request.ratio,
+            )
+        )
+
+
+class Recorder:
+    """The download side's way to the ledger."""
+
+    def __init__(self, *, run: Run, ledger: LedgerWriter, places: Places) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._places = places
+
+    async def stored(self, purchase: Purchase, picture: StoredPicture) -> None:
+        """C."""
+        facts = Picture(
+            sha256=picture.sha256,
+            size_bytes=picture.size_bytes,
+            width=picture.width,
+            height=picture.height,
+            format=picture.format,
+            verdict=picture.verdict,
+            stored_at=picture.stored_at,
+            url_age_s=picture.url_age_s,
+        )
+        path = self._places.recorded(picture.path)
+        await self._ledger.store(self._run, attempt=purchase.attempt, path=path, picture=facts)
+
+    async def lost(self, purchase: Purchase, kind: str, message: str) -> None:
+        """G."""
+        await self._ledger.lose(attempt=purchase.attempt, kind=kind, message=message)
+
+    async def spoiled(self, purchase: Purchase, kind: str, message: str) -> None:
+        """F."""
+        await self._ledger.spoil(attempt=purchase.attempt, kind=kind, message=message)
+
+
+class Ear:
+    """Hears what happens to deliveries: counts what is stored, and passes on what people should know at once."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self.stored = 0
+        self._options = options
+
+    def hear(self, event: DeliveryEvent) -> None:
+        """Take one event of the courier's."""
+        match event.kind:
+            case EventKind.STORED:
+                self.stored += 1
+            case EventKind.HALF_WINDOW:
+                self._options.notice(
+                    f"warning: {event.purchase.path}: its URL is {event.age_s:.0f} s old, half of its life is over"
+                )
+            case EventKind.LOST | EventKind.SPOILED:
+                self._options.notice(f"{event.purchase.path}: paid and {event.kind}: {event.message}")
+            case EventKind.STARTED | EventKind.RETRY | EventKind.LEFT:
+                pass

@@ -1,0 +1,63 @@
+"""Where the provider of a run is and with what key: the profile, the environment, or a simulator started for it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from pipeline.catalog import Profile
+from pipeline.errors import ConfigurationError
+
+#: Replaces the profile's base URL.
+BASE_URL_VARIABLE = "FLUXBATCH_BASE_URL"
+#: Holds the key, unless the profile names another variable.
+KEY_VARIABLE = "FLUXBATCH_API_KEY"
+
+#: The built-in simulator's pace: slow enough to watch, in seconds.
+SIMULATED_LATENCY_S = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A provider, ready to be asked."""
+
+    base_url: str
+    api_key: str | None = field(repr=False)
+
+
+def configured(profile: Profile, environment: Mapping[str, str]) -> Endpoint | None:
+    """The endpoint that profile and environment name; None when the simulator is to be started.
+
+    Raises:
+        ConfigurationError: The profile needs a key, and none is set.
+    """
+    base_url = environment.get(BASE_URL_VARIABLE, "").strip() or profile.base_url
+    if not base_url:
+        return None
+    variable = profile.api_key_env or KEY_VARIABLE
+    key = environment.get(variable, "").strip()
+    if not key and profile.api_key_env:
+        raise ConfigurationError(
+            f"no API key: the environment variable {variable} is not set",
+            remedy=f"export {variable}=... (or try without one: provider: simulator)",
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(f"the key in {variable} has characters no key has", remedy="set it again")
+    return Endpoint(base_url=base_url, api_key=key or None)
+
+
+@asynccontextmanager
+async def open_endpoint(profile: Profile, environment: Mapping[str, str]) -> AsyncIterator[Endpoint]:
+    """The run's provider; a simulator, when it is one, lives as long as this context.
+
+    Raises:
+        ConfigurationError: As ``configured``.
+    """
+    endpoint = configured(profile, environment)
+    if endpoint is not None:
+        yield endpoint
+        return
+    from pipeline.simulator import Simulator, SimulatorSettings
+
+    settings = SimulatorSettings(latency_s=SIMULATED_LATENCY_S, latency_spread=0.3, prices_microusd=profile.prices)
+    async with Simulator(settings) as simulator:
+        yield Endpoint(base_url=simulator.base_url, api_key=None)

@@ -1,0 +1,73 @@
+"""What a run is told besides its manifest."""
+
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.ledger import Caps, Policy
+from pipeline.manifest import Manifest
+from pipeline.plan import Plan
+from pipeline.report import Snapshot
+
+#: Shows a run while it goes on; is cancelled at its end.
+Watch = Callable[[Callable[[], Snapshot]], Coroutine[Any, Any, None]]
+
+
+def _quiet(_: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The command line's options, for one manifest.
+
+    Attributes:
+        output: Where pictures go.
+        ledger: The ledger's file; ``ledger.db`` in the output folder when None.
+        budget_microusd: Replaces the manifest's own budget.
+        concurrency: Replaces the manifest's ceiling on requests in flight.
+        policy: What may be bought again.
+        limit: Only the first so many jobs.
+        environment: Where the key and the base URL are looked for.
+        handle_signals: Whether SIGINT and SIGTERM stop the run gently (main thread only).
+        watch: Shows progress.
+        confirm: Asked, where no budget is set at all, whether to spend what the plan says; None: not asked.
+        notice: Told, in one line, of what people should see at once.
+    """
+
+    output: Path = Path("output")
+    ledger: Path | None = None
+    budget_microusd: int | None = None
+    concurrency: int | None = None
+    policy: Policy = field(default_factory=Policy)
+    limit: int | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    handle_signals: bool = False
+    watch: Watch | None = None
+    confirm: Callable[[Plan], bool] | None = None
+    notice: Callable[[str], None] = _quiet
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file."""
+        return self.ledger or self.output / "ledger.db"
+
+    def budget_of(self, manifest: Manifest) -> int | None:
+        """The budget of this manifest and edition, in micro-dollars."""
+        return manifest.limits.budget_microusd if self.budget_microusd is None else self.budget_microusd
+
+    def caps_of(self, manifest: Manifest) -> Caps:
+        """Every budget that bounds a run of this manifest."""
+        limits = manifest.limits
+        return Caps(
+            batch=self.budget_of(manifest),
+            daily=limits.daily_microusd,
+            monthly=limits.monthly_microusd,
+            total=limits.total_microusd,
+        )
+
+    def concurrency_of(self, manifest: Manifest) -> int:
+        """The most requests in flight."""
+        return manifest.limits.concurrency if self.concurrency is None else self.concurrency

@@ -1,0 +1,47 @@
+"""The plan of a run, and the cap it sets when nobody has set one."""
+
+from dataclasses import replace
+from functools import partial
+
+import anyio.to_thread
+
+from pipeline.errors import DeclinedError
+from pipeline.ledger import Caps, Ledger
+from pipeline.manifest import Manifest
+from pipeline.plan import Plan, make_plan
+from pipeline.runner.options import RunOptions
+
+
+def plan_of(manifest: Manifest, options: RunOptions) -> Plan:
+    """What a run with these options would buy and cost. Blocks: it reads every row.
+
+    Raises:
+        LedgerCorruptError: The ledger is damaged, not a ledger, or of another version.
+    """
+    make = partial(
+        make_plan,
+        manifest,
+        policy=options.policy,
+        budget_microusd=options.budget_of(manifest),
+        concurrency=options.concurrency_of(manifest),
+        limit=options.limit,
+    )
+    if not options.ledger_path.exists():
+        return make(None)
+    with Ledger(options.ledger_path) as ledger:
+        return make(ledger)
+
+
+async def bounded(manifest: Manifest, options: RunOptions) -> RunOptions:
+    """The options with a cap: where neither manifest nor options set any, the plan's worst case is the budget.
+
+    Raises:
+        DeclinedError: Somebody was asked whether to spend that much, and said no.
+    """
+    if options.caps_of(manifest) != Caps():
+        return options
+    plan = await anyio.to_thread.run_sync(plan_of, manifest, options)
+    asks = options.confirm is not None and plan.to_buy and not manifest.profile.simulated
+    if asks and options.confirm is not None and not options.confirm(plan):
+        raise DeclinedError("nothing was bought, as you wished")
+    return replace(options, budget_microusd=plan.committed_microusd + plan.worst_case_microusd)

@@ -1,0 +1,260 @@
+"""One run at work: the parts wired together, the one task group, the signals, and the count at the end."""
+
+import signal
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+import anyio
+import anyio.to_thread
+
+from pipeline.catalog import models
+from pipeline.clock import Clock
+from pipeline.deliver import Backlog, Courier, DeliveryQueue, Purchase, Transport, place, run_pool
+from pipeline.errors import ExitCode, FluxbatchError, most_serious
+from pipeline.ledger import LedgerWriter, Run, Tally
+from pipeline.manifest import Manifest
+from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
+from pipeline.ratio import parse_ratio
+from pipeline.report import Snapshot, Summary
+from pipeline.runner.desk import Desk, Ear, Recorder
+from pipeline.runner.options import RunOptions
+from pipeline.runner.places import Places
+
+#: Orders ready to be bought, and purchases ready to be fetched, beyond those in hand: enough to keep both sides busy.
+ORDERS_AHEAD = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a shift works with: opened, and closed, around it."""
+
+    ledger: LedgerWriter
+    run: Run
+    shop: Shop
+    downloads: Transport
+    clock: Clock
+
+
+class Shift:
+    """Fetches what an earlier run left, buys what is missing, fetches it, and says what came of it."""
+
+    def __init__(self, manifest: Manifest, options: RunOptions, tools: Tools) -> None:
+        self._manifest = manifest
+        self._options = options
+        self._tools = tools
+        self._places = Places(options.output, options.ledger_path.parent)
+        self._started = tools.clock.monotonic()
+        self._total: int | None = None
+        self._elsewhere = 0
+        self.halt = Halt()
+        self._ear = Ear(options)
+        workers = manifest.limits.downloads
+        self._backlog = Backlog(workers=workers, window_s=manifest.profile.window_s, clock=tools.clock)
+        self._queue = DeliveryQueue(ORDERS_AHEAD)
+        self._courier = Courier(
+            output=options.output,
+            transport=tools.downloads,
+            record=Recorder(run=tools.run, ledger=tools.ledger, places=self._places),
+            clock=tools.clock,
+            backlog=self._backlog,
+            on_trouble=self._on_trouble,
+            on_event=self._ear.hear,
+        )
+        self._producer = Producer(
+            run=tools.run,
+            terms=Terms(
+                concurrency=options.concurrency_of(manifest),
+                max_throttle_s=manifest.limits.max_throttle_s,
+                prices_microusd=manifest.profile.prices,
+                first_byte_s={name: model.first_byte_s for name, model in models().items()},
+            ),
+            shop=tools.shop,
+            book=tools.ledger,
+            delivery=Desk(output=options.output, backlog=self._backlog, queue=self._queue),
+            halt=self.halt,
+            clock=tools.clock,
+        )
+        self._planner = Planner(
+            run=tools.run,
+            policy=options.policy,
+            register=tools.ledger,
+            halt=self.halt,
+            recorded=self._places.recorded,
+        )
+
+    async def work(self) -> Summary:
+        """See the run through, and count.
+
+        Raises:
+            FluxbatchError: The ledger cannot even be read any more.
+        """
+        with anyio.CancelScope() as leave_at_once:
+            async with anyio.create_task_group() as group:
+                if self._options.handle_signals:
+                    group.start_soon(self._listen, leave_at_once)
+                if self._options.watch is not None:
+                    group.start_soon(self._options.watch, self.snapshot)
+                try:
+                    await self._rescue()
+                    await self._buy()
+                    await self._place()
+                finally:
+                    group.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            summary = await self._close()
+        return summary  # noqa: RET504 - mypy takes a scope to swallow what happens in it
+
+    def snapshot(self) -> Snapshot:
+        """The run, now."""
+        producer, planner = self._producer, self._planner
+        total = self._total
+        if total is None and planner.finished:
+            total = planner.seen + planner.unread
+        return Snapshot(
+            elapsed_s=self._tools.clock.monotonic() - self._started,
+            total=total,
+            seen=planner.seen,
+            to_buy=planner.to_buy,
+            bought=producer.bought,
+            stored=self._ear.stored,
+            failed=producer.failed,
+            unknown=producer.unknown,
+            in_flight=producer.in_flight,
+            queued=max(0, self._backlog.outstanding - producer.in_flight),
+            spent_microusd=producer.spent_microusd,
+            budget_microusd=self._options.budget_of(self._manifest),
+            waiting=producer.waiting or self._backlog.waiting,
+            stopping=self.halt.called,
+        )
+
+    async def _listen(self, leave_at_once: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                name = signal.Signals(number).name
+                if any(cause.code is ExitCode.TEMPORARY for cause in self.halt.causes):
+                    self._options.notice(f"{name} again: leaving at once; what is under way is held as unknown")
+                    leave_at_once.cancel()
+                    return
+                self._options.notice(
+                    f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)"
+                )
+                self.halt.call(ExitCode.TEMPORARY, f"stopped by {name}")
+
+    async def _rescue(self) -> None:
+        """Fetch what an earlier run bought and did not store, before anything new is bought."""
+        waiting = []
+        for left in await self._tools.ledger.unfetched():
+            path = self._places.in_output(left.wanted)
+            if path is None:
+                self._elsewhere += 1
+                continue
+            waiting.append(
+                Purchase(
+                    job_key=left.key,
+                    attempt=left.attempt,
+                    url=left.url,
+                    bought_at=left.bought_at,
+                    deadline=left.deadline,
+                    path=path,
+                    ratio=parse_ratio(left.ratio) if left.ratio else None,
+                )
+            )
+        if not waiting:
+            return
+        self._options.notice(f"{len(waiting)} bought and not stored by an earlier run: fetched first")
+        queue = DeliveryQueue(len(waiting))
+        for purchase in waiting:
+            self._backlog.adopt()
+            await queue.put(purchase)
+        queue.close()
+        await run_pool(queue, self._courier, workers=self._manifest.limits.downloads)
+
+    async def _buy(self) -> None:
+        """Plan, buy and fetch, until all is settled."""
+        rows = self._manifest.jobs()
+        if not self._manifest.rows_files:
+            counted = await anyio.to_thread.run_sync(lambda: sum(1 for _ in self._manifest.jobs()))
+            self._total = counted if self._options.limit is None else min(counted, self._options.limit)
+        async with anyio.create_task_group() as fetching:
+            fetching.start_soon(partial(run_pool, self._queue, self._courier, workers=self._manifest.limits.downloads))
+            send, receive = anyio.create_memory_object_stream[Order](ORDERS_AHEAD)
+            async with anyio.create_task_group() as buying:
+                buying.start_soon(self._planner.work, islice(rows, self._options.limit), send)
+                for _ in range(self._options.concurrency_of(self._manifest)):
+                    buying.start_soon(self._work, receive.clone())
+                receive.close()
+            self._queue.close()
+
+    async def _work(self, orders: anyio.abc.ObjectReceiveStream[Order]) -> None:
+        async with orders:
+            await self._producer.work(orders)
+
+    async def _place(self) -> None:
+        """Put pictures that are stored also where equal rows want them."""
+        for placement, stored, wanted in await self._tools.ledger.unplaced(self._tools.run):
+            here, there = self._places.in_output(stored), self._places.in_output(wanted)
+            if here is None or there is None:
+                self._elsewhere += 1
+                continue
+            try:
+                made = await anyio.to_thread.run_sync(place, self._options.output, here, there)
+            except FluxbatchError as error:
+                self._options.notice(str(error))
+                continue
+            await self._tools.ledger.place(placement=placement, path=self._places.recorded(made))
+
+    def _on_trouble(self, error: FluxbatchError) -> None:
+        self.halt.call(error.exit_code, str(error))
+
+    async def _close(self) -> Summary:
+        """Hold as unknown what will not be answered, count everything, and end the run in the ledger."""
+        ledger, run = self._tools.ledger, self._tools.run
+        await ledger.abandon(run)
+        tally = await ledger.tally(run)
+        summary = self._summarize(tally, unfetched=len(await ledger.unfetched()))
+        await ledger.end(run, exit_code=int(summary.exit_code))
+        return summary
+
+    def _summarize(self, tally: Tally, *, unfetched: int) -> Summary:
+        skipped = tally.planned + self._planner.unread
+        manifest, options = self._manifest, self._options
+        codes = {cause.code for cause in self.halt.causes}
+        if not skipped:
+            codes.discard(ExitCode.TEMPORARY)  # asked to stop, but there was nothing left to do
+        if tally.unknown or tally.lost or tally.spoiled:
+            codes.add(ExitCode.MONEY_UNCLEAR)
+        if tally.failed:
+            codes.add(ExitCode.SOME_FAILED)
+        return Summary(
+            run_id=self._tools.run.run_id,
+            manifest=manifest.name,
+            manifest_path=str(manifest.path),
+            edition=manifest.edition,
+            stored=tally.stored,
+            reused=tally.reused,
+            failed=tally.failed,
+            unknown=tally.unknown,
+            lost=tally.lost,
+            spoiled=tally.spoiled,
+            skipped=skipped,
+            wrong_shape=tally.wrong_shape,
+            unfetched=min(unfetched, tally.lost),
+            spend_microusd=tally.spend_microusd,
+            unknown_microusd=tally.unknown_microusd,
+            manifest_spend_microusd=tally.batch_spend_microusd,
+            manifest_unknown_microusd=tally.batch_unknown_microusd,
+            budget_microusd=options.budget_of(manifest),
+            elapsed_s=self._tools.clock.monotonic() - self._started,
+            url_age_max_s=tally.url_age_max_s,
+            exit_code=most_serious(codes),
+            ledger=str(options.ledger_path),
+            output=str(options.output),
+            simulated=manifest.profile.simulated,
+            notes=(*(f"Stopped: {cause.message}" for cause in self.halt.causes), *self._producer.notes, *self._afar()),
+        )
+
+    def _afar(self) -> list[str]:
+        if not self._elsewhere:
+            return []
+        return [f"{self._elsewhere} pictures of this ledger belong to another output folder and were left alone"]
