@@ -10,8 +10,6 @@ from aiohappyeyeballs import AddrInfoType
 _EMBEDDING = tuple(map(IPv6Network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 #: Where public IPv6 addresses come from (RFC 4291); everything else is local, or not yet given to anybody.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
-#: Teredo hides an IPv4 address in a tunnel that no provider of pictures uses.
-_TEREDO = IPv6Network("2001::/32")
 #: Interface identifiers of ISATAP (RFC 5214): an IPv4 address follows them.
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
@@ -44,7 +42,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
         return False
     if any(address in network for network in _EMBEDDING):
         return True
-    return address in _GLOBAL_UNICAST and address not in _TEREDO and address.is_global and not address.is_multicast
+    return address in _GLOBAL_UNICAST and address.is_global and not address.is_multicast
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

@@ -265,6 +265,12 @@ async def test_an_answer_that_never_comes_is_lost() -> None:
     assert caught.value.kind == "timeout"
 
 
+async def test_the_wait_for_the_first_byte_counts_from_the_connection() -> None:
+    """What connecting left over of its own time is not added to it."""
+    with anyio.fail_after(5), pytest.raises(LostError):
+        await _post_to(_answering(then_hang=True), timeouts=ApiTimeouts(connect_s=60, first_byte_s=0.1))
+
+
 async def test_headers_that_never_end_are_a_lost_answer() -> None:
     with pytest.raises(LostError) as caught:
         await _post_to(_answering(OK + b"X-A: b\r\n", then_hang=True))
@@ -397,3 +403,4 @@ async def test_no_error_shows_the_key(handle: Handler) -> None:
     error = caught.value
     assert KEY not in f"{error}{error!r}"
     assert error.__suppress_context__, "a printed traceback would show the library's own words"
+    assert error.__cause__ is None
