@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.manifest.complaints import Complaints, KeyPath, nearest, shown
+from pipeline.manifest.complaints import Complaints, KeyPath, listed, nearest, shown
 from pipeline.manifest.schema import (
     DefaultsKeys,
     JobKeys,
@@ -97,8 +97,10 @@ class Checker:
         """Note each error; returns the first steps of their paths."""
         bad: set[str | int] = set()
         for error in exc.errors(include_url=False, include_input=False):
-            # The names of alternatives, in angle brackets, are steps that nobody wrote.
-            steps = tuple(step for step in error["loc"] if not str(step).startswith("<"))
+            steps = error["loc"]
+            if steps[:1] == ("provider",) and len(steps) > 1:
+                # The second step names the alternative that was tried, which nobody wrote.
+                steps = ("provider", *steps[2:])
             bad.update(steps[:1])
             self._add(base + steps, error["type"], error.get("ctx", {}))
         return bad
@@ -124,4 +126,4 @@ def _unknown_key(word: str, known: list[str]) -> tuple[str, str]:
             "put it in the environment, under the name that provider.api_key_env gives (FLUXBATCH_API_KEY)",
         )
     near = nearest(word, known)
-    return f"there is no key named {shown(word)} here", near or f"known here: {', '.join(known)}"
+    return f"there is no key named {shown(word)} here", near or listed(known)

@@ -10,6 +10,7 @@ from pipeline.errors import ManifestError, Problem
 #: More problems than this are counted, not shown.
 MAX_SHOWN = 100
 _MAX_QUOTED = 60
+_MAX_LISTED = 20
 
 KeyPath = tuple[str | int, ...]
 
@@ -73,14 +74,8 @@ class Complaints:
         else:
             self.hidden += 1
 
-    def settle(self) -> None:
-        """End the search.
-
-        Raises:
-            ManifestError: There are problems.
-        """
-        if not self.problems:
-            return
+    def error(self) -> ManifestError:
+        """All problems as one error."""
         found = list(self.problems)
         if self.hidden:
             last = max(found, key=lambda problem: (problem.line, problem.column))
@@ -93,14 +88,19 @@ class Complaints:
                     message=f"and {self.hidden:,} more problems; mend these first",
                 )
             )
-        raise ManifestError(found)
+        return ManifestError(found)
 
 
 def path_text(path: KeyPath) -> str:
     """Write a key's path the way people do: ``jobs[3].ratio``; the first job is 0."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        # A key that nobody would write is quoted, so that it cannot fill the screen or forge a line.
+        word = step if len(step) <= _MAX_QUOTED and step.isprintable() else shown(step)
+        text += f".{word}" if text else word
     return text
 
 
@@ -108,6 +108,13 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     """Name the valid word that comes nearest, as a hint; empty when none is near."""
     found = get_close_matches(word.lower()[:_MAX_QUOTED], list(choices), n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """Name the valid words, as a hint: the first twenty."""
+    several = list(words)
+    named = ", ".join(shown(word)[1:-1] for word in several[:_MAX_LISTED])
+    return f"known here: {named}" + (", …" if len(several) > _MAX_LISTED else "")
 
 
 def shown(text: str) -> str:

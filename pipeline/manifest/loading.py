@@ -40,11 +40,7 @@ def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
     root = parse(_read(path, file), file)
     complaints = Complaints(file)
     loader = _Loading(path, root, complaints, now or datetime.now().astimezone())
-    manifest = loader.manifest()
-    complaints.settle()
-    if manifest is None:
-        raise AssertionError("a manifest without problems was not made")
-    return manifest
+    return loader.manifest()
 
 
 def _read(path: Path, file: str) -> str:
@@ -79,19 +75,19 @@ class _Loading:
         self._now = now
         self._checker = Checker(root, complaints)
 
-    def manifest(self) -> Manifest | None:
-        """Make the manifest; what is returned counts only when there are no problems."""
+    def manifest(self) -> Manifest:
+        """Make the manifest, or raise all of its problems."""
         head = self._checker.head(_without_jobs(self._root))
         if head is None:
-            return None
+            raise self._complaints.error()
         name = self._checked_name("name", head.name) if head.name is not None else _name_of(self._path)
         edition = self._edition(head.edition, name)
         profile = self._profile(head)
         compiler = self._compiler(head, profile)
         entries = self._entries(compiler)
         naming = self._naming(head.output, name, edition, frozenset(compiler.variables))
-        if profile is None or naming is None:
-            return None
+        if profile is None or naming is None or self._complaints.problems:
+            raise self._complaints.error()
         return Manifest(
             name=name,
             edition=edition,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from pipeline.job import PictureRequest
-from pipeline.manifest.complaints import UnfitError, nearest
+from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
 from pipeline.manifest.template import Placeholder, Template, compile_template
 
 #: A path's part in UTF-8 bytes: file systems take 255, and a suffix and a number still have to fit.
@@ -168,8 +168,8 @@ def _check_part(key: str, text: str, template: Template) -> None:
     for piece in template.pieces:
         if isinstance(piece, str) and (bad := _UNSAFE.search(piece)) is not None:
             character = bad[0][0]
-            shown = character if character.isprintable() else f"U+{ord(character):04X}"
-            raise UnfitError(key, f"the character {shown} cannot stand in a file's name", "use - or _")
+            visible = character if character.isprintable() else f"U+{ord(character):04X}"
+            raise UnfitError(key, f"the character {visible} cannot stand in a file's name", "use - or _")
 
 
 def _leaves(text: str) -> bool:
@@ -190,8 +190,8 @@ def _piece(key: str, piece: str | Placeholder, constants: Mapping[str, str], var
         return _READERS[word](spec)
     if word in variables:
         return lambda named: named.variables.get(word, "")
-    hint = nearest(word, [*WORDS, *variables]) or f"known: {', '.join([*WORDS, *sorted(variables)])}"
-    raise UnfitError(key, f"there is no word named '{word}' here", hint)
+    known = [*WORDS, *sorted(variables)]
+    raise UnfitError(key, f"there is no word named {shown(word)} here", nearest(word, known) or listed(known))
 
 
 def _seed(named: Named, spec: str) -> str:

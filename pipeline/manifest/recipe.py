@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, cast
 from pipeline.catalog import ModelSpec, uses
 from pipeline.catalog.models import WholeNumber
 from pipeline.job import ImageFormat, PictureRequest
-from pipeline.manifest.complaints import UnfitError, nearest, shown
+from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
 from pipeline.manifest.template import compile_template
 from pipeline.manifest.values import read_prompt, read_ratio, read_switch, read_use, read_whole
 from pipeline.ratio import Ratio
@@ -52,7 +52,7 @@ class Offer:
         """
         spec = self.models.get(model)
         if spec is None:
-            hint = nearest(model, self.models) or f"known: {', '.join(self.models)}"
+            hint = nearest(model, self.models) or listed(self.models)
             raise UnfitError("model", f"there is no model named {shown(model)} in the catalog", hint)
         if model not in self.prices:
             hint = f"state it: provider: {{profile: {self.provider}, prices: {{{model}: 0.05}}}}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ManifestError, NotFoundError, Problem
-from pipeline.manifest.complaints import nearest
+from pipeline.manifest.complaints import nearest, shown
 from pipeline.manifest.rows_csv import CsvReader
 from pipeline.manifest.rows_jsonl import JsonlReader
 from pipeline.manifest.rows_parquet import ParquetReader
@@ -17,6 +17,8 @@ _READERS: dict[str, Callable[[Path], RowsReader]] = {
     ".ndjson": JsonlReader,
     ".parquet": ParquetReader,
 }
+
+_MAX_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,9 @@ def open_rows(path: Path, label: str) -> RowsFile:
         RowsError: It is not there, of an unknown kind, empty, or its header is no header.
         ConfigurationError: What reads this kind of file is not installed.
     """
+    label, full = (label if len(label) <= _MAX_SHOWN else shown(label)), label
+    if "\0" in full:
+        raise RowsError(f"{shown(full)} is not the name of a file")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         near = nearest(path.suffix, _READERS)
@@ -80,4 +85,4 @@ def open_rows(path: Path, label: str) -> RowsFile:
         raise RowsError(f"{label}: cannot be read: {exc.strerror or exc}") from None
     except RowsError as exc:
         raise RowsError(f"{label}: {exc}") from None
-    return RowsFile(path=path, label=label, columns=columns)
+    return RowsFile(path=path, label=full, columns=columns)

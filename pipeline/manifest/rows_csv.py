@@ -25,7 +25,7 @@ class CsvReader:
                 header = next(csv.reader(Lines(file), strict=True), None)
             except (csv.Error, LineError) as exc:
                 raise RowsError(f"its header cannot be read: {exc}") from None
-        if not header or not any(header):
+        if not header or not any(name.strip() for name in header):
             raise RowsError("is empty" if header is None else "has no header in its first line")
         if len(header) == 1 and ";" in header[0]:
             raise RowsError("is parted by semicolons; save it with commas")

@@ -137,9 +137,11 @@ class ManifestHead(_Written):
     name: Text | None = Field(None, description="Names the batch; the file's own name when left out.")
     edition: Text = Field("", description="A new edition buys new pictures: '{date}' for a nightly batch.")
     provider: _Provider = Field("apiyi", description="A profile's name, or a mapping that extends one.")
-    limits: LimitsKeys = Field(LimitsKeys(), description="How much at once, and how much money at most.")
-    defaults: DefaultsKeys = Field(DefaultsKeys(), description="What each job has unless it says otherwise.")
-    output: OutputKeys = Field(OutputKeys(), description="Where pictures go, inside the output folder.")
+    limits: LimitsKeys = Field(default_factory=LimitsKeys, description="How much at once, and how much money at most.")
+    defaults: DefaultsKeys = Field(
+        default_factory=DefaultsKeys, description="What each job has unless it says otherwise."
+    )
+    output: OutputKeys = Field(default_factory=OutputKeys, description="Where pictures go, inside the output folder.")
 
 
 class ManifestFile(ManifestHead):

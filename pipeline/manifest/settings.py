@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.catalog import Profile, models, profiles
-from pipeline.manifest.complaints import UnfitError, nearest, shown
+from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
 from pipeline.manifest.schema import LimitsKeys, ProviderKeys
 
 
@@ -52,12 +52,12 @@ def profile_of(written: str | ProviderKeys) -> Profile:
     keys = ProviderKeys(profile=written) if isinstance(written, str) else written
     base = profiles().get(keys.profile)
     if base is None:
-        hint = nearest(keys.profile, profiles()) or f"known: {', '.join(profiles())}"
+        hint = nearest(keys.profile, profiles()) or listed(profiles())
         where = "" if isinstance(written, str) else "profile"
         raise UnfitError(where, f"there is no provider profile named {shown(keys.profile)}", hint)
     for model in keys.prices:
         if model not in models():
-            hint = nearest(model, models()) or f"known: {', '.join(models())}"
+            hint = nearest(model, models()) or listed(models())
             raise UnfitError("prices", f"there is no model named {shown(model)} in the catalog", hint)
     changed = keys.model_dump(exclude_none=True, exclude={"profile", "prices"})
     return base.model_copy(update={**changed, "prices": {**base.prices, **keys.prices}})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.manifest.complaints import UnfitError, nearest, shown
+from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
 
 #: A name that can stand in braces: letters of any script, digits, ``_`` and ``-``, not starting with a digit.
 NAME = re.compile(r"[^\W\d][\w-]*")
@@ -47,10 +47,9 @@ class Template:
             UnfitError: One is not.
         """
         for word in sorted(self.words - frozenset(known)):
-            hint = nearest(word, known) or f"write {{{{{word}}}}} for the text itself"
-            if known and "did you mean" not in hint:
-                hint += f"; known here: {', '.join(known[:20])}"
-            raise UnfitError(key, f"there is no variable named '{word}' here", hint)
+            remedy = f"write {{{{{shown(word)[1:-1]}}}}} for the text itself"
+            hint = nearest(word, known) or (f"{remedy}; {listed(known)}" if known else remedy)
+            raise UnfitError(key, f"there is no variable named {shown(word)} here", hint)
 
     def bind(self, names: Sequence[str]) -> Callable[[Sequence[str]], str]:
         """Make a function that fills it from values standing in the order of ``names``; every word must be there."""

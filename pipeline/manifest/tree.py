@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 import yaml
 
 from pipeline.errors import ManifestError, Problem
-from pipeline.manifest.complaints import Place
+from pipeline.manifest.complaints import Place, shown
 from pipeline.manifest.scalars import Plain
 
 #: Deeper nesting and more values than any manifest needs; checked as the events stream, before anything is built.
@@ -202,5 +202,7 @@ class _Builder:
             raise self.error(place, "a key is missing before the colon", "put text that holds ': ' in quotes")
         if node.text in parent.keys:
             first = parent.keys[node.text].line
-            raise self.error(place, f"the key {str(node.text)!r} is given twice, on lines {first} and {place.line}")
+            raise self.error(
+                place, f"the key {shown(str(node.text))} is given twice, on lines {first} and {place.line}"
+            )
         return str(node.text), place
