@@ -1,1 +1,48 @@
-"""To be written: deliver."""
+"""The download side: the deadline queue, the workers, proof of a picture, keeping the file, and back-pressure."""
+
+from pipeline.deliver.backlog import Backlog
+from pipeline.deliver.courier import Courier
+from pipeline.deliver.deadline_queue import DeliveryQueue
+from pipeline.deliver.disk import Disk
+from pipeline.deliver.fetch import Transport
+from pipeline.deliver.limits import Limits
+from pipeline.deliver.placing import FLOOR_BYTES, keep_inline, place, prepare_output
+from pipeline.deliver.pool import run_pool
+from pipeline.deliver.proof import Proof, UnprovenError, prove
+from pipeline.deliver.purchase import (
+    INLINE,
+    DeliveryEvent,
+    EventKind,
+    Outcome,
+    PictureFormat,
+    Purchase,
+    Record,
+    StoredPicture,
+    Verdict,
+)
+
+__all__ = [
+    "FLOOR_BYTES",
+    "INLINE",
+    "Backlog",
+    "Courier",
+    "DeliveryEvent",
+    "DeliveryQueue",
+    "Disk",
+    "EventKind",
+    "Limits",
+    "Outcome",
+    "PictureFormat",
+    "Proof",
+    "Purchase",
+    "Record",
+    "StoredPicture",
+    "Transport",
+    "UnprovenError",
+    "Verdict",
+    "keep_inline",
+    "place",
+    "prepare_output",
+    "prove",
+    "run_pool",
+]

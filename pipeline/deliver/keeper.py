@@ -1,0 +1,93 @@
+"""The only module that makes a kept picture of a file of bytes: read, prove, sync, name."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from pipeline.deliver.proof import Proof, UnprovenError, prove
+from pipeline.deliver.purchase import Purchase
+from pipeline.deliver.shelf import Shelf, UnsyncedError
+from pipeline.errors import StorageError
+
+#: Decoding holds the file and its pixels, up to some 260 MB together; more at once than this gains nothing.
+MAX_DECODERS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A proven picture under its final name, not recorded yet; its part is still there."""
+
+    path: str
+    proof: Proof
+
+
+class Keeper:
+    """Keeps pictures in one output folder."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        """Take the shelf."""
+        self._shelf = shelf
+        self._decoders = anyio.CapacityLimiter(min(MAX_DECODERS, os.cpu_count() or 1))
+
+    async def part(self, purchase: Purchase) -> Path:
+        """Where the purchase's bytes wait; raises as ``Shelf.part`` does."""
+        return await anyio.to_thread.run_sync(self._shelf.part, purchase.job_key, purchase.path)
+
+    async def discard(self, part: Path) -> None:
+        """Remove a part if it is there; raises OSError."""
+        await anyio.to_thread.run_sync(self._shelf.discard, part)
+
+    async def keep(self, part: Path, purchase: Purchase) -> Kept | None:
+        """Prove the bytes in a part and give them their final name; None where no bytes are.
+
+        Raises:
+            UnprovenError: The bytes are no whole picture.
+            UnsyncedError: The part could not be made durable.
+            OSError: The disk is full or fails.
+        """
+        proof = await anyio.to_thread.run_sync(self._prove, part, purchase, limiter=self._decoders)
+        if proof is None:
+            return None
+        return Kept(path=await anyio.to_thread.run_sync(self._shelf.keep, part, purchase.path, proof), proof=proof)
+
+    async def keep_leftover(self, part: Path, purchase: Purchase) -> Kept | None:
+        """Keep what a run that died left in a part; None where that is nothing, or no whole picture.
+
+        Raises:
+            OSError: The disk is full or fails.
+        """
+        try:
+            return await self.keep(part, purchase)
+        except UnprovenError:
+            return None
+        except UnsyncedError:
+            await self.discard(part)
+            return None
+
+    async def keep_inline(self, part: Path, purchase: Purchase) -> Kept | None:
+        """Keep a picture that came inside its answer: its part is all there is, and is never given up.
+
+        Raises:
+            UnprovenError: The bytes are no whole picture.
+            StorageError: It could not be made durable, neither as it was nor as a new file.
+            OSError: The disk is full or fails.
+        """
+        try:
+            return await self.keep(part, purchase)
+        except UnsyncedError:
+            await anyio.to_thread.run_sync(self._rewrite, part)
+        try:
+            return await self.keep(part, purchase)
+        except UnsyncedError as exc:
+            raise StorageError(f"{part}: {exc.message}", remedy="check the disk, then run again") from exc
+
+    def _prove(self, part: Path, purchase: Purchase) -> Proof | None:
+        data = self._shelf.read(part)
+        return None if data is None else prove(data, purchase.ratio)
+
+    def _rewrite(self, part: Path) -> None:
+        data = self._shelf.read(part)
+        if data is not None:
+            self._shelf.write(part, data)

@@ -1,0 +1,108 @@
+"""What is done in the output folder without a download: making it ready, keeping inline bytes, a second place."""
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import anyio
+
+from pipeline.deliver.disk import Disk
+from pipeline.deliver.naming import name_file
+from pipeline.deliver.shelf import Shelf
+from pipeline.deliver.trouble import trouble
+from pipeline.errors import OutputError, StorageError
+
+#: A run starts with at least this much room: four bodies of the largest size, or some 250 ordinary pictures.
+FLOOR_BYTES = 256 * 1024 * 1024
+
+
+async def keep_inline(output: Path, job_key: str, path: str, image: bytes, *, disk: Disk | None = None) -> None:
+    """Make the bytes of a picture that came inside its answer durable, before it is recorded as bought.
+
+    They wait where ``Courier.deliver`` looks first; the purchase's URL is then INLINE.
+
+    Args:
+        output: The output folder.
+        job_key: The job's identity.
+        path: The wanted place, as in ``Purchase.path``.
+        image: The picture's bytes, unproven.
+        disk: The file system; the machine's when None.
+
+    Raises:
+        OutputError: The folder cannot be made, or leads outside the output folder.
+        StorageError: The disk is full or fails.
+    """
+    await anyio.to_thread.run_sync(partial(_write_part, Shelf(output, disk or Disk()), output, job_key, path, image))
+
+
+def _write_part(shelf: Shelf, output: Path, job_key: str, path: str, image: bytes) -> None:
+    try:
+        shelf.write(shelf.part(job_key, path), image)
+    except OSError as exc:
+        raise trouble(exc, output / path) from exc
+
+
+def place(output: Path, stored_path: str, wanted_path: str, *, disk: Disk | None = None) -> str:
+    """Give a stored picture a second place: a hard link, else a copy. Blocks; call from a thread.
+
+    Args:
+        output: The output folder.
+        stored_path: Where the picture is, relative to it, with its suffix.
+        wanted_path: Where it is wanted too, without one, as in ``Purchase.path``.
+        disk: The file system; the machine's when None.
+
+    Returns:
+        The path made, or found there with the same bytes; ``-2``, ``-3``... before the suffix where another file
+        has the name.
+
+    Raises:
+        OutputError: The picture is not there any more, or the place cannot be made.
+        StorageError: The disk is full or fails.
+    """
+    disk = disk or Disk()
+    shelf, source = Shelf(output, disk), output / stored_path
+    if disk.look(source) is None:
+        raise OutputError(f"{source}: the picture is not there any more", remedy="see fluxbatch ledger verify")
+    # Named after its place and process, so that two runs on one folder never share it.
+    mark = hashlib.sha256(wanted_path.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    try:
+        folder = shelf.folder(wanted_path)
+        suffix = PurePosixPath(stored_path).suffix
+        spare = folder / f".{mark}-{os.getpid()}.copy"
+        return shelf.relative(name_file(disk, source, output / wanted_path, suffix, spare=spare))
+    except OSError as exc:
+        raise trouble(exc, output / wanted_path) from exc
+
+
+def prepare_output(output: Path, *, floor_bytes: int = FLOOR_BYTES, disk: Disk | None = None) -> None:
+    """Make the output folder and prove that pictures can be kept in it, before anything is bought. Blocks.
+
+    Args:
+        output: The folder; parents are made too.
+        floor_bytes: The least room to start with.
+        disk: The file system; the machine's when None.
+
+    Raises:
+        OutputError: It cannot be made or written to.
+        StorageError: The disk is full, nearly full, or fails.
+    """
+    disk = disk or Disk()
+    probe = output / f".writable-{os.getpid()}"
+    try:
+        made = [folder for folder in (output, *output.parents) if not folder.exists()]
+        output.mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            disk.sync_folder(folder.parent)
+        disk.remove(probe)
+        try:
+            disk.write_new(probe, b"\0")
+            disk.sync(probe)
+        finally:
+            disk.remove(probe)
+        free_bytes = disk.free_bytes(output)
+    except OSError as exc:
+        raise trouble(exc, output) from exc
+    if free_bytes < floor_bytes:
+        message = f"{output}: only {free_bytes // 1_000_000} MB are free, and a run wants {floor_bytes // 1_000_000}"
+        raise StorageError(message, remedy="free some space or choose another folder with --output")
