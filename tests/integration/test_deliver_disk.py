@@ -275,6 +275,13 @@ def test_a_pipe_or_a_folder_or_a_giant_is_no_leftover(tmp_path: Path) -> None:
     assert [disk.read(tmp_path / name, cap_bytes=9) for name in ("pipe", "folder", "giant", "none")] == [None] * 4
 
 
+def test_a_link_is_never_opened(tmp_path: Path) -> None:
+    put(tmp_path / "cat.png", PNG)
+    (tmp_path / "link").symlink_to(tmp_path / "cat.png")
+    with pytest.raises(OSError, match="symbolic links"):
+        Disk().sync(tmp_path / "link")
+
+
 def test_an_output_on_a_limited_file_size_is_trouble_and_not_a_crash(tmp_path: Path) -> None:
     script = (
         "import asyncio, signal, sys; from pathlib import Path; from pipeline.deliver import keep_inline\n"
