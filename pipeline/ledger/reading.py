@@ -143,12 +143,12 @@ def spend(connection: Connection, by: SpendBy) -> list[SpendLine]:
         " WHERE a.money != 'released' GROUP BY b.simulated, grouped, j.model ORDER BY b.simulated, grouped, j.model"
     )
     return [
-        _spend_line(bool(simulated), group, list(parts))
+        _spend_line(group, list(parts), simulated=bool(simulated))
         for (simulated, group), parts in groupby(rows, key=itemgetter(0, 1))
     ]
 
 
-def _spend_line(simulated: bool, group: str, parts: list[tuple[Any, ...]]) -> SpendLine:
+def _spend_line(group: str, parts: list[tuple[Any, ...]], *, simulated: bool) -> SpendLine:
     spent, unknown, reserved = (int(sum(part[column] for part in parts)) for column in (4, 5, 6))
     return SpendLine(
         group=group,

@@ -83,6 +83,7 @@ CREATE TABLE attempts (             -- one request that may cost money; appended
     ended_at REAL,
     error_kind TEXT,
     error_message TEXT,
+    error_body TEXT,                -- what the provider sent, its first 2,000 characters
     request_id TEXT
 ) STRICT;
 CREATE INDEX attempts_by_job ON attempts (job);

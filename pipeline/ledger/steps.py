@@ -72,6 +72,7 @@ def release(
     final: bool,
     passing: bool,
     counted: bool,
+    body: str = "",
 ) -> None:
     """E: refused and unbilled; the reservation is given back.
 
@@ -79,8 +80,9 @@ def release(
         final: No further attempt in this run: a job that was planned or failed is now failed.
         passing: A rerun may try again by itself.
         counted: Whether it counts as one of the job's attempts (congestion does not).
+        body: What the provider sent; kept with the attempt, because the provider keeps no log of failed calls.
     """
-    job, _ = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id)
+    job, _ = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body)
     taken_from = connection.execute("SELECT taken_from FROM attempts WHERE id = ?", (attempt,)).get
     fails = final and taken_from in {JobState.PLANNED, JobState.FAILED}
     connection.execute("UPDATE attempts SET counted = ? WHERE id = ?", (counted, attempt))
@@ -99,9 +101,11 @@ def release(
     )
 
 
-def lose_answer(connection: Connection, *, attempt: int, kind: str, message: str, request_id: str, at: float) -> None:
+def lose_answer(
+    connection: Connection, *, attempt: int, kind: str, message: str, request_id: str, at: float, body: str = ""
+) -> None:
     """D: the request may have been billed; its price stays counted, as unknown, until a person decides."""
-    job, price = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id)
+    job, price = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
     connection.execute(
         "UPDATE jobs SET state = 'unknown', unknown_microusd = unknown_microusd + ?, error_kind = ?,"
         " error_message = ?, passing = 0, request_id = ? WHERE id = ?",
@@ -199,6 +203,7 @@ def _settle(
     kind: str | None = None,
     message: str = "",
     request_id: str = "",
+    body: str = "",
 ) -> tuple[int, int]:
     """Move an attempt's price out of the reserved sums; the job's number and the price."""
     job, price, day, before, batch, simulated = connection.execute(
@@ -211,8 +216,17 @@ def _settle(
     names = scopes(batch, day, simulated=bool(simulated))
     _move(connection, names, price, to=money, out_of=AttemptMoney.RESERVED)
     connection.execute(
-        "UPDATE attempts SET money = ?, ended_at = ?, error_kind = ?, error_message = ?, request_id = ? WHERE id = ?",
-        (money, at, kind, message[:MAX_ERROR_CHARACTERS] or None, request_id or None, attempt),
+        "UPDATE attempts SET money = ?, ended_at = ?, error_kind = ?, error_message = ?, error_body = ?, request_id = ?"
+        " WHERE id = ?",
+        (
+            money,
+            at,
+            kind,
+            message[:MAX_ERROR_CHARACTERS] or None,
+            body[:MAX_ERROR_CHARACTERS] or None,
+            request_id or None,
+            attempt,
+        ),
     )
     return job, price
 

@@ -154,6 +154,7 @@ class LedgerWriter:
         kind: str,
         message: str,
         request_id: str = "",
+        body: str = "",
         final: bool,
         passing: bool,
         counted: bool = True,
@@ -166,6 +167,7 @@ class LedgerWriter:
                 kind=kind,
                 message=message,
                 request_id=request_id,
+                body=body,
                 at=self._clock.wall(),
                 final=final,
                 passing=passing,
@@ -173,7 +175,9 @@ class LedgerWriter:
             )
         )
 
-    async def lose_answer(self, reservation: Reservation, *, kind: str, message: str, request_id: str = "") -> None:
+    async def lose_answer(
+        self, reservation: Reservation, *, kind: str, message: str, request_id: str = "", body: str = ""
+    ) -> None:
         """D: perhaps billed; counted until a person decides."""
         await self._do(
             partial(
@@ -182,6 +186,7 @@ class LedgerWriter:
                 kind=kind,
                 message=message,
                 request_id=request_id,
+                body=body,
                 at=self._clock.wall(),
             )
         )

@@ -43,6 +43,7 @@ class Book(Protocol):
         kind: str,
         message: str,
         request_id: str = "",
+        body: str = "",
         final: bool,
         passing: bool,
         counted: bool = True,
@@ -50,7 +51,9 @@ class Book(Protocol):
         """E: refused and unbilled."""
         ...
 
-    async def lose_answer(self, reservation: Reservation, *, kind: str, message: str, request_id: str = "") -> None:
+    async def lose_answer(
+        self, reservation: Reservation, *, kind: str, message: str, request_id: str = "", body: str = ""
+    ) -> None:
         """D: perhaps billed."""
         ...
 

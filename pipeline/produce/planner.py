@@ -67,11 +67,15 @@ class Planner:
     async def _order(self, chunk: list[Row], orders: MemoryObjectSendStream[Order]) -> None:
         wanted = [(row, self._recorded(row.path) if isinstance(row, Job) else "") for row in chunk]
         admitted = await self._register.admit(self._run, wanted, self._policy)
+        to_buy = [
+            Order(job=admission.row, placement=admission.placement)
+            for admission in admitted
+            if admission.verdict is Verdict.BUY and isinstance(admission.row, Job)
+        ]
         self.seen += len(admitted)
-        for admission in admitted:
-            if admission.verdict is Verdict.BUY and isinstance(admission.row, Job):
-                self.to_buy += 1
-                await orders.send(Order(job=admission.row, placement=admission.placement))
+        self.to_buy += len(to_buy)
+        for order in to_buy:
+            await orders.send(order)
 
 
 def _take(rows: Iterator[Row]) -> list[Row]:

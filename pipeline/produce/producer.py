@@ -197,7 +197,7 @@ class Producer:
             case Money.UNKNOWN:
                 self.unknown += 1
                 await self._book.lose_answer(
-                    reservation, kind=fault.kind, message=str(fault), request_id=fault.request_id
+                    reservation, kind=fault.kind, message=str(fault), request_id=fault.request_id, body=fault.body
                 )
             case Money.UNBILLED:
                 self.failed += final
@@ -206,6 +206,7 @@ class Producer:
                     kind=fault.kind,
                     message=str(fault),
                     request_id=fault.request_id,
+                    body=fault.body,
                     final=final,
                     passing=fault.passing,
                     counted=not isinstance(fault, ThrottledError),
