@@ -1,0 +1,170 @@
+"""Making pictures for money: one request through key, limits, charge and answer."""
+
+import asyncio
+import hmac
+import json
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from aiohttp import web
+
+from pipeline.simulator.account import Account, Charge
+from pipeline.simulator.answers import Answers
+from pipeline.simulator.drawing import ImageFormat, Recipe
+from pipeline.simulator.faults import FaultPlan, Stage
+from pipeline.simulator.gallery import Exhibit
+from pipeline.simulator.gate import Gate
+from pipeline.simulator.orders import Order, read_order, size_of
+from pipeline.simulator.refusals import RefusalError, gateway_page, refusal_for
+from pipeline.simulator.settings import SimulatorSettings
+from pipeline.simulator.wire import REQUEST_ID, Wire, hand_over
+
+_CONTENT_TYPE: Mapping[ImageFormat, str] = {"jpeg": "image/jpeg", "png": "image/png"}
+_PAGES = frozenset({"gateway_504", "gateway_524", "html_200"})
+#: Seeds the provider chooses fit the 32 bits that most tools take.
+_SEED_BITS = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class Generations:
+    """Serves ``POST /v1/images/generations``. ``requests`` counts all of them, the refused ones too."""
+
+    settings: SimulatorSettings
+    account: Account
+    gate: Gate
+    plan: FaultPlan
+    answers: Answers
+    stopping: asyncio.Event
+    source: random.Random
+    requests: int = field(default=0, init=False)
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """Answer one generation.
+
+        Raises:
+            RefusalError: It is refused, unbilled.
+        """
+        self.requests += 1
+        check_key(request, self.settings.keys)
+        if request.content_type != "application/json":
+            raise RefusalError(415, "The Content-Type must be application/json")
+        order = read_order(await request.read(), self.settings.wire)
+        price_microusd = self.settings.prices_microusd.get(order.model)
+        if price_microusd is None:
+            raise refusal_for("model_gone")
+        with self.gate.admitted():
+            return await self._produce(request, order, price_microusd)
+
+    async def _produce(self, request: web.Request, order: Order, price_microusd: int) -> web.StreamResponse:
+        match self.plan.pick(Stage.BEFORE_CHARGE, order.markers, order.prompt):
+            case None:
+                pass
+            case "lost_before_charge":
+                return Wire(request, self.stopping).reset()
+            case "overload_502":
+                return gateway_page("overload_502")
+            case refused:
+                raise refusal_for(refused)
+        self.account.require(price_microusd)
+        await anyio.sleep(self._latency_s())
+        charge = self.account.charge(
+            model=order.model, prompt=order.prompt, microusd=price_microusd, request_id=request[REQUEST_ID]
+        )
+        body = await self.answers.body(self._exhibit(order), order, charge, request)
+        fault = self.plan.pick(Stage.AFTER_CHARGE, order.markers, order.prompt)
+        if fault is not None:
+            return await self._spoil(fault, request, body, charge)
+        response = web.json_response(body)
+        if await hand_over(request, response):
+            self.account.mark_delivered(charge.request_id)
+        return response
+
+    def _latency_s(self) -> float:
+        median = self.settings.latency_s
+        if not median or not self.settings.latency_spread:
+            return median
+        return self.source.lognormvariate(math.log(median), self.settings.latency_spread)
+
+    def _exhibit(self, order: Order) -> Exhibit:
+        flaws = self.plan.pick_all(Stage.PICTURE, order.markers, order.prompt)
+        width, height = size_of("1:1" if "wrong_shape" in flaws else order.aspect_ratio)
+        image_format = order.output_format
+        if "wrong_format" in flaws:
+            image_format = "png" if image_format == "jpeg" else "jpeg"
+        # Drawn for every picture, so that a given seed shifts none of the others.
+        chosen_seed = self.source.getrandbits(_SEED_BITS)
+        recipe = Recipe(
+            model=order.model,
+            prompt=order.prompt,
+            ratio=order.aspect_ratio,
+            seed=chosen_seed if order.seed is None else order.seed,
+            safety_tolerance=order.safety_tolerance,
+            prompt_upsampling=order.prompt_upsampling,
+            width=width // self.settings.scale,
+            height=height // self.settings.scale,
+            image_format=image_format,
+        )
+        content_type = "text/plain" if "wrong_content_type" in flaws else _CONTENT_TYPE[image_format]
+        return Exhibit(recipe=recipe, content_type=content_type, markers=order.markers)
+
+    async def _spoil(
+        self, fault: str, request: web.Request, body: dict[str, Any], charge: Charge
+    ) -> web.StreamResponse:
+        """The answer to a picture that is charged, when all does not go well."""
+        if fault in _PAGES:
+            return gateway_page(fault)
+        match fault:
+            case "timeout_408":
+                return refusal_for(fault).response()
+            case "empty_data":
+                return web.json_response({**body, "data": []})
+            case "task_id_200":
+                return web.json_response({"id": f"task-{charge.request_id}", "status": "processing"})
+            case "redirect_307":
+                return web.Response(status=307, headers={"Location": request.raw_path})
+            case _:
+                return await self._break(fault, request, json.dumps(body).encode(), charge)
+
+    async def _break(self, fault: str, request: web.Request, text: bytes, charge: Charge) -> web.StreamResponse:
+        """An answer that does not come whole, or not at all."""
+        wire = Wire(request, self.stopping)
+        half = text[: len(text) // 2]
+        json_type = {"Content-Type": "application/json; charset=utf-8"}
+        match fault:
+            case "half_body":
+                wire.send_head({**json_type, "Content-Length": str(len(text))})
+                wire.send(half)
+            case "half_chunked":
+                wire.send_head({**json_type, "Transfer-Encoding": "chunked"})
+                wire.send_chunk(half)
+                wire.send_chunk(b"")
+            case "slow_end":
+                wire.send_head({**json_type, "Transfer-Encoding": "chunked"})
+                wire.send_chunk(text)
+                if await wire.stay(self.settings.slow_end_s):
+                    wire.send_chunk(b"")
+                    self.account.mark_delivered(charge.request_id)
+            case "hang":
+                await wire.stay()
+                return wire.reset()
+            case _:
+                return wire.reset()
+        return wire.close()
+
+
+def check_key(request: web.Request, keys: frozenset[str]) -> None:
+    """Refuse a request without one of the keys; with no keys, none is refused.
+
+    Raises:
+        RefusalError: 401.
+    """
+    if not keys:
+        return
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    offered = given.strip().encode("utf-8", "surrogateescape")
+    if scheme.lower() != "bearer" or not any(hmac.compare_digest(key.encode(), offered) for key in keys):
+        raise refusal_for("bad_key")

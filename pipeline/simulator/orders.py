@@ -1,0 +1,150 @@
+"""What a request may ask: the body of a generation, checked as the provider's document says."""
+
+import json
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from pipeline.simulator.drawing import ImageFormat
+from pipeline.simulator.faults import Marker, read_markers
+from pipeline.simulator.refusals import RefusalError, invalid
+from pipeline.simulator.settings import Wire
+
+_NARROWEST, _WIDEST = Fraction(3, 7), Fraction(7, 3)
+_RATIO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,4})?):([0-9]{1,6}(?:\.[0-9]{1,4})?)")
+_UPRIGHT = ((672, 1568), (688, 1504), (720, 1456), (752, 1392), (800, 1328), (832, 1248), (880, 1184), (944, 1104))
+
+#: The 17 sizes the open model draws, in pixels.
+SIZES: tuple[tuple[int, int], ...] = (*_UPRIGHT, (1024, 1024), *((tall, wide) for wide, tall in _UPRIGHT))
+
+ResponseFormat = Literal["url", "b64_json"]
+_FLUX = ("aspect_ratio", "seed", "safety_tolerance", "output_format", "prompt_upsampling")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One picture, as it was asked.
+
+    Attributes:
+        aspect_ratio: As written, within 3:7 to 7:3.
+        seed: None where the provider may choose.
+        response_format: None where the provider may choose.
+        markers: The faults the prompt asks for.
+    """
+
+    model: str
+    prompt: str
+    aspect_ratio: str
+    seed: int | None
+    safety_tolerance: int
+    output_format: ImageFormat
+    prompt_upsampling: bool
+    response_format: ResponseFormat | None
+    markers: tuple[Marker, ...]
+
+
+def read_order(body: bytes, wire: Wire) -> Order:
+    """Read the body of a generation.
+
+    Args:
+        body: JSON, in UTF-8.
+        wire: Where the Flux parameters are looked for.
+
+    Raises:
+        RefusalError: It is not JSON, or not as the document says.
+    """
+    asked = _read_object(body)
+    if asked.get("n", 1) not in (1, None):
+        raise invalid("n must be 1: one request, one image", "n")
+    flux = _flux_parameters(asked, wire)
+    prompt = _text(asked, "prompt")
+    output_format: ImageFormat = _choice(flux, "output_format", ("jpeg", "png")) or "jpeg"
+    response_format: ResponseFormat | None = _choice(asked, "response_format", ("url", "b64_json"))
+    tolerance = _whole_number(flux, "safety_tolerance")
+    if tolerance is not None and not 0 <= tolerance <= 6:
+        raise invalid("safety_tolerance must be from 0 to 6", "safety_tolerance")
+    return Order(
+        model=_text(asked, "model"),
+        prompt=prompt,
+        aspect_ratio=_ratio(flux),
+        seed=_whole_number(flux, "seed"),
+        safety_tolerance=2 if tolerance is None else tolerance,
+        output_format=output_format,
+        prompt_upsampling=_switch(flux, "prompt_upsampling"),
+        response_format=response_format,
+        markers=_markers(prompt),
+    )
+
+
+def size_of(aspect_ratio: str) -> tuple[int, int]:
+    """The nearest of SIZES to a ratio that has been checked; width and height in pixels."""
+    wide, _, tall = aspect_ratio.partition(":")
+    value = Fraction(wide) / Fraction(tall)
+    return min(SIZES, key=lambda size: abs(Fraction(*size) / value - 1))
+
+
+def _read_object(body: bytes) -> dict[str, Any]:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RefusalError(400, "We could not parse the JSON body of your request") from None
+    if not isinstance(asked, dict):
+        raise RefusalError(400, "The JSON body of the request must be an object")
+    return asked
+
+
+def _flux_parameters(asked: dict[str, Any], wire: Wire) -> dict[str, Any]:
+    """Those that are set, from where this provider looks for them; null is as good as absent."""
+    nested = asked.get("extra_body")
+    inside = nested if isinstance(nested, dict) and wire != "flat" else {}
+    outside = asked if wire != "extra_body" else {}
+    merged = inside | {name: value for name, value in outside.items() if value is not None}
+    return {name: merged[name] for name in _FLUX if merged.get(name) is not None}
+
+
+def _text(asked: dict[str, Any], name: str) -> str:
+    value = asked.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise invalid(f"{name} is required and must be a text that is not empty", name)
+    return value
+
+
+def _ratio(flux: dict[str, Any]) -> str:
+    text = flux.get("aspect_ratio", "1:1")
+    match = _RATIO.fullmatch(text) if isinstance(text, str) else None
+    if match is None or Fraction(match[2]) == 0:
+        raise invalid("aspect_ratio must be of the form W:H", "aspect_ratio")
+    if not _NARROWEST <= Fraction(match[1]) / Fraction(match[2]) <= _WIDEST:
+        raise invalid("aspect_ratio must be from 3:7 to 7:3", "aspect_ratio")
+    return match[0]
+
+
+def _whole_number(flux: dict[str, Any], name: str) -> int | None:
+    value = flux.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise invalid(f"{name} must be an integer", name)
+    return value
+
+
+def _choice(asked: dict[str, Any], name: str, choices: tuple[str, ...]) -> Any:
+    value = asked.get(name)
+    if value is not None and value not in choices:
+        raise invalid(f"{name} must be one of {', '.join(choices)}", name)
+    return value
+
+
+def _switch(flux: dict[str, Any], name: str) -> bool:
+    value = flux.get(name, False)
+    if not isinstance(value, bool):
+        raise invalid(f"{name} must be true or false", name)
+    return value
+
+
+def _markers(prompt: str) -> tuple[Marker, ...]:
+    try:
+        return read_markers(prompt)
+    except ValueError as exc:
+        raise invalid(str(exc), "prompt") from None
