@@ -9,6 +9,8 @@ MICRO_PER_USD = 1_000_000
 #: The largest amount accepted from people: a billion dollars, far below what SQLite's 64-bit integers hold.
 MAX_MICROUSD = 1_000_000_000 * MICRO_PER_USD
 
+_ONE_MICROUSD = Decimal("0.000001")
+
 
 def parse_usd(text: str | Decimal | int) -> int:
     """Turn an amount in US dollars into micro-dollars.
@@ -26,12 +28,13 @@ def parse_usd(text: str | Decimal | int) -> int:
         raise ValueError(f"{text!r} is not an amount in dollars, such as 5.00") from None
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"{text} is not an amount in dollars, such as 5.00")
-    micro = amount * MICRO_PER_USD
-    if micro > MAX_MICROUSD:
+    if amount > MAX_MICROUSD // MICRO_PER_USD:
         raise ValueError(f"{text} is more than a billion dollars")
-    if micro != micro.to_integral_value():
+    # Rounded, then compared: arithmetic keeps 28 digits and would round what is finer, while comparison is exact.
+    rounded = amount.quantize(_ONE_MICROUSD)
+    if rounded != amount:
         raise ValueError(f"{text} is finer than a millionth of a dollar")
-    return int(micro)
+    return int(rounded * MICRO_PER_USD)
 
 
 def format_usd(microusd: int, *, places: int = 3) -> str:

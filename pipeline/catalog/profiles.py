@@ -1,16 +1,24 @@
 """Provider profiles: where a provider is, how it wants to be asked, what it charges. Reads ``profiles.toml``."""
 
 import tomllib
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.catalog.amounts import Usd
 
 Wire = Literal["flat", "extra_body", "both"]
+
+
+def _to_decimal(value: Any) -> Decimal:
+    try:
+        # As written: repr() gives back the digits that a YAML float was written with.
+        return Decimal(repr(value) if isinstance(value, float) else value)
+    except (InvalidOperation, TypeError):
+        raise ValueError("write a number, such as 1.15") from None
 
 
 class Profile(BaseModel):
@@ -35,7 +43,7 @@ class Profile(BaseModel):
     api_key_env: str
     wire: Wire
     window_s: Annotated[float, Field(gt=0, le=86_400, strict=False)]
-    credit_factor: Annotated[Decimal, BeforeValidator(Decimal), Field(ge=1, le=10)]
+    credit_factor: Annotated[Decimal, BeforeValidator(_to_decimal), Field(ge=1, le=10)]
     simulated: bool = False
     allow_hosts: tuple[str, ...] = Field(default=(), strict=False)
     prices: dict[str, Usd]
