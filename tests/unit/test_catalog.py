@@ -1,0 +1,134 @@
+"""The catalog's data: what the document says, and that it fits together."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.catalog import ModelSpec, Profile, Usd, models, profiles, uses
+from pipeline.ratio import parse_ratio
+
+AMOUNT: TypeAdapter[int] = TypeAdapter(Usd)
+
+
+@pytest.mark.parametrize(
+    ("value", "microusd"),
+    [("5.00", 5_000_000), (5, 5_000_000), (0.035, 35_000), (Decimal("0.035"), 35_000), (1e-6, 1), ("0", 0)],
+)
+def test_an_amount_is_taken_as_people_write_it(value: Any, microusd: int) -> None:
+    assert AMOUNT.validate_python(value) == microusd
+
+
+@pytest.mark.parametrize("value", [True, None, [], "five", -1, float("nan"), float("inf"), 1e-7, "0.0000001", 1e10])
+def test_what_is_no_amount_is_refused(value: Any) -> None:
+    with pytest.raises(ValidationError):
+        AMOUNT.validate_python(value)
+
+
+def test_an_amount_in_a_schema_is_dollars_as_a_number_or_a_text() -> None:
+    schema = AMOUNT.json_schema()
+    assert {one["type"] for one in schema["anyOf"]} == {"number", "string"}
+
+
+@pytest.mark.parametrize(
+    ("model", "price", "official"), [("flux-kontext-pro", 35_000, 40_000), ("flux-kontext-max", 70_000, 80_000)]
+)
+def test_the_prices_are_the_documents(model: str, price: int, official: int) -> None:
+    assert profiles()["apiyi"].prices[model] == price
+    assert models()[model].official_usd == official
+
+
+def test_every_model_has_a_price_at_every_provider_and_none_else_has() -> None:
+    for profile in profiles().values():
+        assert set(profile.prices) == set(models())
+
+
+@pytest.mark.parametrize("name", list(models()))
+def test_a_models_defaults_are_among_what_it_takes(name: str) -> None:
+    parameters = models()[name].parameters
+    assert parameters.format.default in parameters.format.choices
+    for number in (parameters.seed, parameters.safety_tolerance):
+        assert number is not None
+        assert number.minimum <= (number.default or 0) <= number.maximum
+    assert parameters.ratio is not None
+    assert parse_ratio(parameters.ratio.default).value == 1
+    assert parameters.prompt_upsampling is not None
+    assert parameters.prompt_upsampling.default is False
+
+
+def test_the_parameters_are_the_documents() -> None:
+    tolerance = models()["flux-kontext-pro"].parameters.safety_tolerance
+    assert tolerance is not None
+    assert (tolerance.minimum, tolerance.maximum, tolerance.default) == (0, 6, 2)
+    assert models()["flux-kontext-pro"].parameters.format.choices == ("jpeg", "png")
+
+
+def test_a_model_knows_its_name() -> None:
+    assert [model.id for model in models().values()] == list(models())
+
+
+def test_a_profile_knows_its_name() -> None:
+    assert [profile.name for profile in profiles().values()] == list(profiles())
+
+
+def test_only_the_simulator_is_make_believe() -> None:
+    assert [profile.name for profile in profiles().values() if profile.simulated] == ["simulator"]
+
+
+def test_the_provider_is_asked_over_https_with_a_key() -> None:
+    provider = profiles()["apiyi"]
+    assert provider.base_url == "https://api.apiyi.com/v1"
+    assert (provider.api_key_env, provider.wire, provider.window_s) == ("FLUXBATCH_API_KEY", "flat", 600)
+    assert provider.credit_factor == Decimal("1.15")
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        ModelSpec.model_validate(models()["flux-kontext-pro"].model_dump() | {"colour": "red"})
+
+
+def _profile(**change: Any) -> Profile:
+    return Profile.model_validate(profiles()["apiyi"].model_dump() | {"prices": {}} | change)
+
+
+@pytest.mark.parametrize("factor", [1.15, "1.15", Decimal("1.15")])
+def test_a_credit_factor_is_what_was_written(factor: Any) -> None:
+    assert _profile(credit_factor=factor).credit_factor == Decimal("1.15")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"credit_factor": "much"},
+        {"credit_factor": None},
+        {"credit_factor": float("nan")},
+        {"credit_factor": 0.99},
+        {"credit_factor": 11},
+        {"window_s": 0},
+        {"window_s": 86_401},
+        {"wire": "round"},
+        {"prices": {"flux-kontext-pro": "free"}},
+    ],
+)
+def test_a_profile_out_of_bounds_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        _profile(**change)
+
+
+def test_the_named_uses_begin_with_the_documents() -> None:
+    assert [(name, str(ratio)) for name, ratio in uses().items()][:7] == [
+        ("social_media_post", "1:1"),
+        ("mobile_wallpaper", "9:16"),
+        ("desktop_wallpaper", "16:9"),
+        ("portrait_photo", "2:3"),
+        ("landscape_photo", "3:2"),
+        ("website_banner", "7:3"),
+        ("bookmark_design", "3:7"),
+    ]
+
+
+def test_the_catalog_is_read_once() -> None:
+    assert models() is models()
+    assert profiles() is profiles()
+    assert uses() is uses()
