@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import typer
@@ -12,36 +12,62 @@ from typer.exceptions import TyperException
 
 from pipeline.errors import ExitCode, FluxbatchError, ManifestError
 
+#: What Typer returns for a command that Ctrl-C ended.
+_TYPER_INTERRUPTED = 130
+
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the words name, and exit with its code."""
     given = list(sys.argv[1:] if words is None else words)
-    code = _run(given)
-    sys.stdout.flush()
-    sys.exit(int(code))
+    code = run_command(given, _commands)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _hush()
+    sys.exit(code)
 
 
-def _run(words: list[str]) -> int:
+def _commands() -> typer.Typer:
     from pipeline.cli.commands import app
 
+    return app
+
+
+def run_command(words: list[str], commands: Callable[[], typer.Typer]) -> int:
+    """Run one command of a tree of commands; its exit code, whatever happens."""
     try:
         # Outside its own standalone mode Typer returns what a command returns, and raises what it raises.
-        result = typer.main.get_command(app)(words, prog_name="fluxbatch", standalone_mode=False)
-        return result if isinstance(result, int) else int(ExitCode.OK)
+        result = typer.main.get_command(commands())(words, prog_name="fluxbatch", standalone_mode=False)
+        if result == _TYPER_INTERRUPTED:
+            raise KeyboardInterrupt
+        return int(result) if isinstance(result, int) else int(ExitCode.OK)
     except TyperException as error:
-        return _fail(words, error.format_message().rstrip("."), ExitCode.USAGE, remedy="see fluxbatch --help")
+        return _misused(words, error.format_message().rstrip("."))
     except FluxbatchError as error:
         return _report(words, error)
     except ExceptionGroup as group:
         return _report(words, _first(group))
     except (typer.Abort, KeyboardInterrupt):
         return _fail(words, "interrupted", ExitCode.TEMPORARY)
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.OK)
+    except (BrokenPipeError, SystemExit):  # Typer and Rich make the former the latter
+        # Whoever read our output has gone; there is nobody left to tell. But a run is not known to have ended well.
+        _hush()
+        return int(ExitCode.TEMPORARY if words[:1] == ["run"] else ExitCode.OK)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug must not print a traceback unasked
         return _report(words, error)
+
+
+def _hush() -> None:
+    """Let what is still to be written go nowhere, so that the interpreter can close standard output in peace."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _misused(words: list[str], message: str) -> int:
+    if message.startswith("Usage:"):  # no words at all: the help is the answer
+        return _fail(words, message, ExitCode.USAGE, prefix="")
+    return _fail(words, message, ExitCode.USAGE, remedy="see fluxbatch --help")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

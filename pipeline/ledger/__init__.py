@@ -19,6 +19,7 @@ from pipeline.ledger.records import (
     Run,
     SpendLine,
     Tally,
+    Trouble,
     Unfetched,
     Verdict,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "SpendBy",
     "SpendLine",
     "Tally",
+    "Trouble",
     "Unfetched",
     "Verdict",
     "Verification",

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from pipeline.ledger.connection import Connection
-from pipeline.ledger.records import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine, Tally, Unfetched
+from pipeline.ledger.records import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine, Tally, Trouble, Unfetched
 from pipeline.ledger.states import JobState
 from pipeline.money import format_usd
 
@@ -79,6 +79,20 @@ def tally(connection: Connection, *, run: int, batch: int) -> Tally:
         batch_unknown_microusd=batch_unknown,
         url_age_max_s=oldest,
     )
+
+
+def troubles(connection: Connection, *, run: int, limit: int) -> list[Trouble]:
+    """The first rows of a run whose job is failed, unknown, lost or spoiled, in the manifest's order."""
+    rows = connection.execute(
+        "SELECT p.number, j.state, j.prompt, coalesce(j.error_message, j.error_kind, '') FROM placements p"
+        " JOIN jobs j ON j.id = p.job WHERE p.run = ? AND j.state IN ('failed', 'unknown', 'lost', 'spoiled')"
+        " ORDER BY p.number LIMIT ?",
+        (run, limit),
+    )
+    return [
+        Trouble(index=number, state=JobState(state), prompt=prompt, message=message)
+        for number, state, prompt, message in rows
+    ]
 
 
 def _counted_as(state: JobState, *, own: bool) -> str:

@@ -167,6 +167,16 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A row of a run that is not as it should be, and why."""
+
+    index: int
+    state: JobState
+    prompt: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchName:
     """What people call a batch: one manifest and edition, of real or make-believe money."""
 

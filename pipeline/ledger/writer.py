@@ -28,6 +28,7 @@ from pipeline.ledger.records import (
     Reservation,
     Run,
     Tally,
+    Trouble,
     Unfetched,
 )
 from pipeline.ledger.states import JobState
@@ -222,6 +223,10 @@ class LedgerWriter:
     async def tally(self, run: Run) -> Tally:
         """What has become of the rows this run has seen."""
         return await self._do(partial(reading.tally, run=run.id, batch=run.batch))
+
+    async def troubles(self, run: Run, *, limit: int) -> list[Trouble]:
+        """The first rows of this run that are not as they should be."""
+        return await self._do(partial(reading.troubles, run=run.id, limit=limit))
 
     async def _do(self, step: Callable[[Connection], T]) -> T:
         if self._closed:

@@ -53,7 +53,7 @@ class Planner:
     async def work(self, rows: Iterator[Row], orders: MemoryObjectSendStream[Order]) -> None:
         """Read all rows; once buying has stopped, only count those that are left. Closes ``orders`` at the end."""
         async with orders:
-            while chunk := await anyio.to_thread.run_sync(partial(_take, rows)):
+            while chunk := await self._read(rows):
                 if self._halt.called:
                     self.unread += len(chunk)
                     continue
@@ -63,6 +63,14 @@ class Planner:
                     self._halt.call(error.exit_code, str(error))
                     self.unread += len(chunk)
         self.finished = True
+
+    async def _read(self, rows: Iterator[Row]) -> list[Row]:
+        """The next chunk; none after a rows file that went away, which must not cancel what is paid."""
+        try:
+            return await anyio.to_thread.run_sync(partial(_take, rows))
+        except FluxbatchError as error:
+            self._halt.call(error.exit_code, str(error))
+            return []
 
     async def _order(self, chunk: list[Row], orders: MemoryObjectSendStream[Order]) -> None:
         wanted = [(row, self._recorded(row.path) if isinstance(row, Job) else "") for row in chunk]

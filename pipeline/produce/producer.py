@@ -102,9 +102,9 @@ class Producer:
                 return
             if isinstance(fault, ThrottledError):
                 continue  # the lane is paused; that is the wait
-            asked_s = fault.retry_after_s
+            asked_s = self._bounded(fault.retry_after_s)
             with self._halt.interruptible():
-                await self._clock.sleep(back_off_s(errand.tried, self._jitter) if asked_s is None else asked_s)
+                await self._clock.sleep(back_off_s(errand.tried - 1, self._jitter) if asked_s is None else asked_s)
 
     async def _attempt(self, errand: _Errand) -> ProviderError | None:
         """Send one request, if leave is given; the fault to try again after, or None when there is no more to do."""
@@ -112,13 +112,13 @@ class Producer:
         sent_at = await self._leave(lane)
         if sent_at is None:
             return None
+        reservation = None
         try:
             reservation = await self._reserve(errand.order)
-            if reservation is not None:
-                return await self._send(errand, reservation, lane, sent_at)
-            self._delivery.release()
-            return None
+            return None if reservation is None else await self._send(errand, reservation, lane, sent_at)
         finally:
+            if reservation is None:
+                self._delivery.release()
             lane.release()
             self._settled.set()
             self._settled = anyio.Event()
@@ -136,8 +136,9 @@ class Producer:
 
     async def _reserve(self, order: Order) -> Reservation | None:
         """A, waiting while requests under way may yet give their reservations back; None to leave the job be."""
-        price = self._terms.prices_microusd[order.job.request.model]
-        while not self._halt.called:
+        model = order.job.request.model
+        price = self._terms.prices_microusd[model]
+        while not self._halt.called and model not in self._refused_models:
             reserved = await self._book.reserve(
                 self._run, placement=order.placement, key=order.job.key, price_microusd=price
             )
@@ -224,19 +225,26 @@ class Producer:
             case RefusedError():
                 self._outage.over()
             case ThrottledError():
-                lane.refused(sent_at=sent_at, retry_after_s=fault.retry_after_s)
-        if fault.money is Money.UNKNOWN or not fault.retryable:
+                lane.refused(sent_at=sent_at, retry_after_s=self._bounded(fault.retry_after_s))
+        if fault.money is Money.UNKNOWN:
             return False
-        if isinstance(fault, ThrottledError):
-            now = self._clock.monotonic()
-            errand.throttled_at = now if errand.throttled_at is None else errand.throttled_at
-            again = now - errand.throttled_at < self._terms.max_throttle_s
-        else:
-            errand.tried += 1
-            again = errand.tried < MAX_ATTEMPTS
+        again = self._patient(fault, errand) and fault.retryable
         if not again and fault.passing:
             self._outage.exhausted(fault, answers_before=errand.answers_before)
         return again
+
+    def _patient(self, fault: ProviderError, errand: _Errand) -> bool:
+        """Count one more refusal of a job; whether it has time or attempts left."""
+        if isinstance(fault, ThrottledError):
+            now = self._clock.monotonic()
+            errand.throttled_at = now if errand.throttled_at is None else errand.throttled_at
+            return now - errand.throttled_at < self._terms.max_throttle_s
+        errand.tried += 1
+        return errand.tried < MAX_ATTEMPTS
+
+    def _bounded(self, asked_s: float | None) -> float | None:
+        """The wait a provider asks for, no longer than a job may wait on it."""
+        return None if asked_s is None else min(asked_s, self._terms.max_throttle_s)
 
     def _refuse_model(self, model: str, fault: ProviderError) -> None:
         if model not in self._refused_models:

@@ -5,10 +5,18 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path, PurePath
 from typing import Any
 
 from pipeline.errors import ExitCode, most_serious
 from pipeline.money import format_usd
+
+#: Where a run puts pictures when nobody says otherwise.
+_USUAL_OUTPUT = "output"
+
+
+#: Jobs that went wrong, shown one by one in the summary.
+SHOWN_TROUBLES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +30,7 @@ class Summary:
         unfetched: How many of ``lost`` are still within their window: a rerun may fetch them.
         url_age_max_s: The oldest a URL was when its picture was stored; None when none was.
         notes: What people should know besides, one line each.
+        troubles: What went wrong with which job, one line each; at least SHOWN_TROUBLES + 1 when there are more.
     """
 
     run_id: str
@@ -49,6 +58,7 @@ class Summary:
     output: str
     simulated: bool
     notes: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> int:
@@ -99,7 +109,20 @@ class Summary:
             lines.append(
                 f"Pictures are in {self.output}; the oldest URL was {self.url_age_max_s or 0.0:.1f} s old when stored"
             )
-        return [*lines, *self.notes, *self._advice()]
+        return [*lines, *self.notes, *self._troubles(), *self._advice()]
+
+    def _troubles(self) -> list[str]:
+        """Each job that went wrong, while they are few; where to find the rest."""
+        lines = [f"  {trouble}" for trouble in self.troubles[:SHOWN_TROUBLES]]
+        if len(self.troubles) > SHOWN_TROUBLES:
+            lines.append(f"  and more: fluxbatch ledger export --format csv --ledger {shlex.quote(self.ledger)}")
+        return lines
+
+    def _places(self) -> str:
+        """The options that lead a next run to the same folder and ledger; nothing where they are the usual ones."""
+        words = "" if self.output == "output" else f" --output {shlex.quote(self.output)}"
+        usual = Path(self.output) / "ledger.db"
+        return words if Path(self.ledger) == usual else f"{words} --ledger {shlex.quote(self.ledger)}"
 
     def _money(self) -> str:
         money = f"Spent ${format_usd(self.spend_microusd)}"
@@ -114,13 +137,13 @@ class Summary:
         return money
 
     def _advice(self) -> list[str]:
-        manifest, ledger = shlex.quote(self.manifest_path), f"--ledger {shlex.quote(self.ledger)}"
-        again = f"fluxbatch run {manifest}"
+        export = f"fluxbatch ledger export --format csv --ledger {shlex.quote(self.ledger)}"
+        again = self._again()
         advice = []
         if self.unfetched:
             advice.append(f"{self.unfetched} paid pictures can still be fetched; run again now: {again}")
         if self.failed:
-            advice.append(f"What failed and why: fluxbatch ledger export --format csv {ledger}")
+            advice.append(f"What failed and why: {export}")
             advice.append(f"What was refused is asked again only with: {again} --retry-failed")
         if self.unknown:
             advice.append(
@@ -130,10 +153,22 @@ class Summary:
         if self.lost - self.unfetched + self.spoiled > 0:
             advice.append(f"Paid pictures are gone; to pay for them once more: {again} --rebuy-lost")
         if self.wrong_shape:
-            advice.append(f"{self.wrong_shape} pictures are not of the ratio asked for; they are marked wrong_shape")
+            advice.append(
+                f"{self.wrong_shape} pictures are not of the ratio asked for; they are marked wrong_shape in: {export}"
+            )
         if self.skipped and not advice:
-            advice.append(f"The rest is bought by running again: {again}")
+            more = " with a larger budget (limits: in the manifest, or --budget)" * (self.exit_code is ExitCode.BUDGET)
+            advice.append(f"The rest is bought by running again{more}: {again}")
         return advice
+
+    def _again(self) -> str:
+        """The command that goes on with this run: on another output folder or ledger it would buy all of it anew."""
+        words = ["fluxbatch", "run", self.manifest_path]
+        if self.output != _USUAL_OUTPUT:
+            words += ["--output", self.output]
+        if PurePath(self.ledger) != PurePath(self.output, "ledger.db"):
+            words += ["--ledger", self.ledger]
+        return shlex.join(words)
 
 
 def combined(summaries: Iterable[Summary]) -> dict[str, Any]:
@@ -163,7 +198,7 @@ def _combine(name: str, values: list[Any]) -> Any:
         return str(sum(map(Decimal, known))) if len(known) == len(values) else None
     if name in {"run_id", "manifest", "edition", "ledger", "output"}:
         return ", ".join(dict.fromkeys(known))
-    return sum(known)
+    return round(sum(known), 3)
 
 
 def _duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pipeline.catalog import Profile
 from pipeline.errors import ConfigurationError
+from pipeline.transport.origins import is_loopback, parse_base_url
 
 #: Replaces the profile's base URL.
 BASE_URL_VARIABLE = "FLUXBATCH_BASE_URL"
@@ -28,9 +29,16 @@ def configured(profile: Profile, environment: Mapping[str, str]) -> Endpoint | N
     """The endpoint that profile and environment name; None when the simulator is to be started.
 
     Raises:
-        ConfigurationError: The profile needs a key, and none is set.
+        ConfigurationError: The profile needs a key, and none is set; or make-believe money would be spent elsewhere
+            than on this machine because the environment says so.
     """
-    base_url = environment.get(BASE_URL_VARIABLE, "").strip() or profile.base_url
+    replaced = environment.get(BASE_URL_VARIABLE, "").strip()
+    if replaced and profile.simulated and not is_loopback(parse_base_url(replaced).origin.host):
+        raise ConfigurationError(
+            f"{BASE_URL_VARIABLE} names another machine, but the money of profile {profile.name} is make-believe",
+            remedy=f"unset {BASE_URL_VARIABLE}, or choose a profile whose money is real",
+        )
+    base_url = replaced or profile.base_url
     if not base_url:
         return None
     variable = profile.api_key_env or KEY_VARIABLE

@@ -4,6 +4,7 @@ import signal
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from textwrap import shorten
 
 import anyio
 import anyio.to_thread
@@ -12,11 +13,11 @@ from pipeline.catalog import models
 from pipeline.clock import Clock
 from pipeline.deliver import Backlog, Courier, DeliveryQueue, Purchase, Transport, place, run_pool
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
-from pipeline.ledger import LedgerWriter, Run, Tally
+from pipeline.ledger import LedgerWriter, Run, Tally, Trouble
 from pipeline.manifest import Manifest
 from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
-from pipeline.report import Snapshot, Summary
+from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
 from pipeline.runner.desk import Desk, Ear, Recorder
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
@@ -212,11 +213,12 @@ class Shift:
         ledger, run = self._tools.ledger, self._tools.run
         await ledger.abandon(run)
         tally = await ledger.tally(run)
-        summary = self._summarize(tally, unfetched=len(await ledger.unfetched()))
+        troubles = await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)
+        summary = self._summarize(tally, troubles, unfetched=len(await ledger.unfetched()))
         await ledger.end(run, exit_code=int(summary.exit_code))
         return summary
 
-    def _summarize(self, tally: Tally, *, unfetched: int) -> Summary:
+    def _summarize(self, tally: Tally, troubles: list[Trouble], *, unfetched: int) -> Summary:
         skipped = tally.planned + self._planner.unread
         manifest, options = self._manifest, self._options
         codes = {cause.code for cause in self.halt.causes}
@@ -252,9 +254,16 @@ class Shift:
             output=str(options.output),
             simulated=manifest.profile.simulated,
             notes=(*(f"Stopped: {cause.message}" for cause in self.halt.causes), *self._producer.notes, *self._afar()),
+            troubles=tuple(_told(trouble) for trouble in troubles),
         )
 
     def _afar(self) -> list[str]:
         if not self._elsewhere:
             return []
         return [f"{self._elsewhere} pictures of this ledger belong to another output folder and were left alone"]
+
+
+def _told(trouble: Trouble) -> str:
+    prompt = shorten(trouble.prompt, 40, placeholder="…")
+    what = f"row {trouble.index} ({prompt})" if prompt else f"row {trouble.index}"
+    return f"{what}: {trouble.state}: {shorten(trouble.message, 200, placeholder='…')}"
