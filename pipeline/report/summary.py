@@ -5,15 +5,11 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ExitCode, most_serious
 from pipeline.money import format_usd
-
-#: Where a run puts pictures when nobody says otherwise.
-_USUAL_OUTPUT = "output"
-
 
 #: Jobs that went wrong, shown one by one in the summary.
 SHOWN_TROUBLES = 10
@@ -138,7 +134,7 @@ class Summary:
 
     def _advice(self) -> list[str]:
         export = f"fluxbatch ledger export --format csv --ledger {shlex.quote(self.ledger)}"
-        again = self._again()
+        again = f"fluxbatch run {shlex.quote(self.manifest_path)}{self._places()}"
         advice = []
         if self.unfetched:
             advice.append(f"{self.unfetched} paid pictures can still be fetched; run again now: {again}")
@@ -160,15 +156,6 @@ class Summary:
             more = " with a larger budget (limits: in the manifest, or --budget)" * (self.exit_code is ExitCode.BUDGET)
             advice.append(f"The rest is bought by running again{more}: {again}")
         return advice
-
-    def _again(self) -> str:
-        """The command that goes on with this run: on another output folder or ledger it would buy all of it anew."""
-        words = ["fluxbatch", "run", self.manifest_path]
-        if self.output != _USUAL_OUTPUT:
-            words += ["--output", self.output]
-        if PurePath(self.ledger) != PurePath(self.output, "ledger.db"):
-            words += ["--ledger", self.ledger]
-        return shlex.join(words)
 
 
 def combined(summaries: Iterable[Summary]) -> dict[str, Any]:
