@@ -141,6 +141,7 @@ async def test_a_group_larger_than_the_bound_is_committed_in_parts(scene: Scene)
 
 async def test_a_refused_step_undoes_itself_and_not_its_neighbours(scene: Scene) -> None:
     run = await scene.begin()
+    await scene.reserve(run, scene.job("earlier"))
     outcomes: dict[str, object] = {}
 
     def half_done(connection: apsw.Connection) -> None:
@@ -163,7 +164,7 @@ async def test_a_refused_step_undoes_itself_and_not_its_neighbours(scene: Scene)
                 group.start_soon(reserve, "after")
                 await anyio.wait_all_tasks_blocked()
     assert isinstance(outcomes["bug"], ZeroDivisionError)
-    assert scene.money(run) == (0, 0, 2 * PRICE)
+    assert scene.money(run) == (0, 0, 3 * PRICE)
 
 
 @pytest.mark.parametrize("value", [2**70, "\udc80"])
