@@ -25,7 +25,8 @@ class GuardedSocketError(PermissionError):
 def is_public(address: str) -> bool:
     """Whether an IP address, a zone after ``%`` left out, is one of the public internet's.
 
-    ``ipaddress.is_global`` alone is wrong for NAT64, 6to4, ``::a.b.c.d`` and multicast: what is wrapped is unwrapped.
+    ``ipaddress.is_global`` alone is wrong for NAT64, ``::a.b.c.d`` and multicast: what is wrapped is unwrapped. 6to4 is
+    refused whole: its relays are gone (RFC 7526), and interpreters disagree whether it is global.
     """
     try:
         parsed = ip_address(address.partition("%")[0])
@@ -37,6 +38,8 @@ def is_public(address: str) -> bool:
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
+    if address.sixtofour is not None:
+        return False
     inner = _embedded(address)
     if inner is not None and not _is_public(inner):
         return False
@@ -47,8 +50,6 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
     number = int(address)
-    if address.sixtofour is not None:
-        return address.sixtofour
     if any(address in network for network in _EMBEDDING) or (number >> 32) & 0xFFFF_FFFF in _ISATAP:
         return IPv4Address(number & 0xFFFF_FFFF)
     return None

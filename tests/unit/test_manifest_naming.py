@@ -1,5 +1,6 @@
 """Names that are readable, portable, and stay inside the output folder."""
 
+import ntpath
 import unicodedata
 from pathlib import Path, PureWindowsPath
 
@@ -62,12 +63,17 @@ def test_any_slug_is_a_safe_part_of_at_most_40_characters(prompt: str) -> None:
     assert made_slug[0] not in ".-"
 
 
+def reserved_on_windows(part: str) -> bool:
+    isreserved = getattr(ntpath, "isreserved", None)  # from 3.13 on, where the method of paths is deprecated
+    return bool(isreserved(part) if isreserved else PureWindowsPath(part).is_reserved())
+
+
 def assert_portable(part: str) -> None:
     assert len(part.encode()) <= MAX_PART_BYTES
     assert not set(part) & set('<>:"/\\|?*')
     assert not any(unicodedata.category(character) in {"Cc", "Cs"} for character in part)
     assert part == part.strip(". ")
-    assert not PureWindowsPath(part).is_reserved()
+    assert not reserved_on_windows(part)
 
 
 @given(TEXTS)
