@@ -1,5 +1,7 @@
 """What people and scripts ask of a ledger."""
 
+import pytest
+
 from pipeline.ledger import BatchName, BatchStatus, JobState, Known, Ledger
 from tests.contract.ledger_scene import PRICE, Scene
 
@@ -93,3 +95,20 @@ async def test_the_last_run_counts_the_rows_it_saw(scene: Scene) -> None:
     await scene.see(await scene.begin(), scene.job("one"))
     with Ledger(scene.path) as ledger:
         assert ledger.last_run_rows(POSTER) == 1
+
+
+@pytest.mark.parametrize("state", JobState)
+async def test_the_troubles_of_a_run_are_what_failed_or_was_paid_for_nothing(scene: Scene, state: JobState) -> None:
+    run = await scene.begin()
+    await scene.bring_to(state, run, scene.job())
+    found = await scene.writer.troubles(run, limit=5)
+    troubled = state in {JobState.FAILED, JobState.UNKNOWN, JobState.LOST, JobState.SPOILED}
+    assert [(one.index, one.state, one.prompt) for one in found] == [(1, state, "a lighthouse")] * troubled
+
+
+async def test_the_first_troubles_come_first_and_those_of_other_runs_do_not(scene: Scene) -> None:
+    await scene.bring_to(JobState.FAILED, await scene.begin(), scene.job("another run's"))
+    run = await scene.begin()
+    for index in (3, 1, 2):
+        await scene.bring_to(JobState.FAILED, run, scene.job(f"picture {index}", index=index))
+    assert [one.index for one in await scene.writer.troubles(run, limit=2)] == [1, 2]
