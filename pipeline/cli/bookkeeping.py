@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.catalog import models, profiles
 from pipeline.cli.tables import table
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, UsageError
 from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, export
 from pipeline.money import format_usd
 from pipeline.plan import saving_percent
@@ -45,6 +45,8 @@ def show_status(path: Path, *, json: bool) -> int:
 def export_ledger(path: Path, *, form: ExportFormat, to: Path | None) -> int:
     """Write one row a job."""
     with Ledger(path) as ledger:
+        if to is not None and to.exists() and to.samefile(path):
+            raise UsageError(f"--to {to}: that is the ledger itself", remedy="name another file")
         export(ledger.rows(), to=to, form=form, stdout=sys.stdout)
     return int(ExitCode.OK)
 
@@ -59,7 +61,8 @@ def verify_ledger(path: Path, *, json: bool) -> int:
             "ledger": str(path),
             "pictures": found.pictures,
             "attempts": found.attempts,
-            "spent_usd": format_usd(found.spent_microusd),
+            "spend_usd": format_usd(found.spent_microusd),
+            "simulated_spend_usd": format_usd(found.simulated_microusd),
             "findings": [asdict(finding) for finding in found.findings],
             "exit_code": int(code),
         }
@@ -69,7 +72,10 @@ def verify_ledger(path: Path, *, json: bool) -> int:
         sys.stdout.write(f"{finding.kind}: {finding.subject}: {finding.message}\n")
     checked = f"{found.pictures:,} pictures and {found.attempts:,} attempts checked"
     verdict = "all proven" if found.proven else f"{len(found.findings)} findings need a person"
-    sys.stdout.write(f"{checked}, ${format_usd(found.spent_microusd)} spent: {verdict}\n")
+    money = f"${format_usd(found.spent_microusd)} spent"
+    if found.simulated_microusd:
+        money += f" and ${format_usd(found.simulated_microusd)} of make-believe money"
+    sys.stdout.write(f"{checked}, {money}: {verdict}\n")
     return int(code)
 
 
