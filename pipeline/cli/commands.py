@@ -6,11 +6,17 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import (
+    Budget,
+    Concurrency,
     Debug,
     Json,
     LedgerFile,
+    Limit,
     ManifestFile,
     Output,
+    RebuyLost,
+    ResendUnknown,
+    RetryFailed,
     SpendGroup,
     WrittenFormat,
     ledger_path,
@@ -51,21 +57,12 @@ def run(
     manifests: Annotated[list[Path], typer.Argument(metavar="MANIFEST...", help="Manifest files.")],
     output: Output = Path("output"),
     ledger: LedgerFile = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="USD", help="Dollars for this manifest and edition over all its runs; replaces its own."),
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, max=512, metavar="N", help="At most N requests in flight.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N jobs.")] = None,
-    resend_unknown: Annotated[
-        bool, typer.Option("--resend-unknown", help="Ask again where an answer was lost; may pay twice.")
-    ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Ask again for what was refused.")] = False,
-    rebuy_lost: Annotated[
-        bool, typer.Option("--rebuy-lost", help="Pay again for what was paid and lost or spoiled.")
-    ] = False,
+    budget: Budget = None,
+    concurrency: Concurrency = None,
+    limit: Limit = None,
+    resend_unknown: ResendUnknown = False,
+    retry_failed: RetryFailed = False,
+    rebuy_lost: RebuyLost = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
@@ -92,12 +89,12 @@ def plan(
     manifest: ManifestFile,
     output: Output = Path("output"),
     ledger: LedgerFile = None,
-    budget: Annotated[str | None, typer.Option(metavar="USD", help="As for run.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=512, metavar="N", help="As for run.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="As for run.")] = None,
-    resend_unknown: Annotated[bool, typer.Option("--resend-unknown", help="As for run.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="As for run.")] = False,
-    rebuy_lost: Annotated[bool, typer.Option("--rebuy-lost", help="As for run.")] = False,
+    budget: Budget = None,
+    concurrency: Concurrency = None,
+    limit: Limit = None,
+    resend_unknown: ResendUnknown = False,
+    retry_failed: RetryFailed = False,
+    rebuy_lost: RebuyLost = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:

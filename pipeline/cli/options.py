@@ -16,6 +16,17 @@ Output = Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go.")]
 LedgerFile = Annotated[
     str | None, typer.Option(metavar="PATH_OR_URL", help="The ledger; ledger.db in the output folder if not given.")
 ]
+Budget = Annotated[
+    str | None,
+    typer.Option(metavar="USD", help="Dollars for this manifest and edition over all its runs; replaces its own."),
+]
+Concurrency = Annotated[int | None, typer.Option(min=1, max=512, metavar="N", help="At most N requests in flight.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N jobs.")]
+ResendUnknown = Annotated[
+    bool, typer.Option("--resend-unknown", help="Ask again where an answer was lost; may pay twice.")
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask again for what was refused.")]
+RebuyLost = Annotated[bool, typer.Option("--rebuy-lost", help="Pay again for what was paid and lost or spoiled.")]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
