@@ -202,7 +202,8 @@ def _held_against(
 
 
 def _verdict(row: Job | UnfitRow, known: Known, policy: Policy) -> str:
-    match known.state:
+    # What a dead run had under way is unknown by the time the next one buys.
+    match JobState.UNKNOWN if known.state is JobState.BUYING else known.state:
         case _ if isinstance(row, UnfitRow):
             return "unfit"
         case None | JobState.PLANNED:
