@@ -1,0 +1,339 @@
+"""What the producer's tests share: a clock, a shop, a book and a delivery that do as they are told, and one log."""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+
+from pipeline.job import Job, PictureRequest, job_key
+from pipeline.ledger import CapReached, Reservation, Run
+from pipeline.produce import Halt, Order, Producer, Terms
+from pipeline.provider import Answer
+from pipeline.ratio import Ratio
+
+if TYPE_CHECKING:
+    from pipeline.errors import FluxbatchError
+
+START = 1_000_000.0
+PRO, MAX = "flux-kontext-pro", "flux-kontext-max"
+PRICES = {PRO: 35_000, MAX: 70_000}
+RUN = Run(id=1, run_id="20261123T120000-abcdef", batch=1, manifest="m", edition="", simulated=False)
+
+#: Enough turns of the event loop for everybody who can go on to do so.
+TURNS = 25
+
+
+async def settle() -> None:
+    """Let everybody who can go on do so, until all wait."""
+    for _ in range(TURNS):
+        await anyio.lowlevel.checkpoint()
+
+
+class FakeClock:
+    """Time passes only when all sleep: then it jumps to the first of them to wake."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+        self._alarms: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return START + self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        alarm = self.now + seconds
+        self._alarms.append(alarm)
+        try:
+            await settle()
+            while self.now < alarm:
+                self.now = max(self.now, min(self._alarms))
+                await settle()
+        finally:
+            self._alarms.remove(alarm)
+
+
+def request(prompt: str = "a lighthouse", model: str = PRO) -> PictureRequest:
+    return PictureRequest(model=model, prompt=prompt, ratio=Ratio(3, 2))
+
+
+def job(index: int = 1, *, model: str = PRO, prompt: str = "") -> Job:
+    asked = request(prompt or f"picture {index}", model)
+    return Job(
+        index=index,
+        key=job_key(asked, repeat=1, edition="", simulated=False),
+        request=asked,
+        repeat=1,
+        path=f"m/{index:05}",
+        source=f"m.yaml:{index}",
+    )
+
+
+def orders(count: int, *, model: str = PRO, first: int = 1) -> list[Order]:
+    """So many orders, numbered from ``first``; the prompt of each is ``picture <number>``."""
+    return [Order(job=job(index, model=model), placement=index) for index in range(first, first + count)]
+
+
+def answer(*, url: str | None = "https://cdn.test/a.jpeg", image: bytes | None = None) -> Answer:
+    deadline = None if url is None else START + 600
+    return Answer(url=url, image=image, answered_at=START, deadline=deadline, request_id="req-1")
+
+
+Outcome = Answer | Exception
+
+
+class FakeShop:
+    """Answers each prompt with its script's outcomes in order, then with a picture.
+
+    Attributes:
+        asked: Prompts, in the order they were asked for.
+        peak: The most requests in flight at once, by model and over all (the empty text).
+        takes_s: How long a request takes.
+        before: Called with each request before it is answered.
+    """
+
+    def __init__(self, clock: FakeClock, log: list[str]) -> None:
+        self.scripts: dict[str, list[Outcome]] = {}
+        self.always: Callable[[PictureRequest], Outcome | None] = lambda _: None
+        self.before: Callable[[PictureRequest], Any] = lambda _: None
+        self.asked: list[str] = []
+        self.asked_at: list[float] = []
+        self.waited_s: list[float] = []
+        self.takes_s: Callable[[], float] = lambda: 0.0
+        self.in_flight: dict[str, int] = {}
+        self.peak: dict[str, int] = {}
+        self.answered = 0
+        self._clock = clock
+        self._log = log
+
+    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+        self.asked.append(request.prompt)
+        self.asked_at.append(self._clock.now)
+        self.waited_s.append(first_byte_s)
+        self._log.append(f"ask {request.prompt}")
+        for name in (request.model, ""):
+            self.in_flight[name] = self.in_flight.get(name, 0) + 1
+            self.peak[name] = max(self.peak.get(name, 0), self.in_flight[name])
+        try:
+            self.before(request)
+            takes_s = self.takes_s()
+            await (self._clock.sleep(takes_s) if takes_s else anyio.lowlevel.checkpoint())
+            outcome = self._outcome(request)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+        finally:
+            self.answered += 1
+            for name in (request.model, ""):
+                self.in_flight[name] -= 1
+
+    def _outcome(self, request: PictureRequest) -> Outcome:
+        script = self.scripts.get(request.prompt, [])
+        return script.pop(0) if script else self.always(request) or answer()
+
+
+class FakeBook:
+    """Writes down what it is told, keeps the sums of one budget, and insists that a reservation is settled once.
+
+    Attributes:
+        budget_microusd: The wall; None for none.
+        errors: What to raise instead of a step, by the step's name.
+        leave: Placements for which there is no reservation.
+        ends: How each reservation was settled, by attempt.
+    """
+
+    def __init__(self, log: list[str]) -> None:
+        self.budget_microusd: int | None = None
+        self.errors: dict[str, FluxbatchError] = {}
+        self.leave: set[int] = set()
+        self.settled: dict[int, str] = {}
+        self.placed: dict[int, int] = {}
+        self.spent_microusd = 0
+        self.unknown_microusd = 0
+        self.held: dict[int, int] = {}
+        self.releases: list[dict[str, Any]] = []
+        self.losses: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any]] = []
+        self.before_reserve: Callable[[int], Any] = lambda _: None
+        self._attempts = itertools.count(1)
+        self._log = log
+
+    @property
+    def committed_microusd(self) -> int:
+        return self.spent_microusd + self.unknown_microusd + sum(self.held.values())
+
+    async def reserve(
+        self, run: Run, *, placement: int, key: str, price_microusd: int
+    ) -> Reservation | CapReached | None:
+        self.before_reserve(placement)
+        await self._step("reserve", placement)
+        if placement in self.leave:
+            return None
+        if self.budget_microusd is not None and self.committed_microusd + price_microusd > self.budget_microusd:
+            return CapReached(
+                scope="this manifest",
+                cap_microusd=self.budget_microusd,
+                committed_microusd=self.committed_microusd,
+                price_microusd=price_microusd,
+            )
+        attempt = next(self._attempts)
+        self.held[attempt] = price_microusd
+        self.placed[attempt] = placement
+        return Reservation(attempt=attempt, price_microusd=price_microusd)
+
+    async def answer(
+        self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str
+    ) -> None:
+        await self._step("answer", self.placed[reservation.attempt])
+        self.answers.append({"url": url, "bought_at": bought_at, "deadline": deadline, "request_id": request_id})
+        self.spent_microusd += self._settle(reservation, "bought")
+
+    async def release(self, reservation: Reservation, **facts: Any) -> None:
+        await self._step("release", self.placed[reservation.attempt])
+        self.releases.append(facts)
+        self._settle(reservation, "released for good" if facts["final"] else "released")
+
+    async def lose_answer(self, reservation: Reservation, **facts: Any) -> None:
+        await self._step("lose", self.placed[reservation.attempt])
+        self.losses.append(facts)
+        self.unknown_microusd += self._settle(reservation, "unknown")
+
+    async def _step(self, name: str, placement: int) -> None:
+        self._log.append(f"{name} {placement}")
+        await anyio.lowlevel.checkpoint()
+        if name in self.errors:
+            raise self.errors[name]
+
+    def _settle(self, reservation: Reservation, end: str) -> int:
+        assert reservation.attempt not in self.settled, "a reservation was settled twice"
+        self.settled[reservation.attempt] = end
+        return self.held.pop(reservation.attempt)
+
+    def ends(self, placement: int) -> list[str]:
+        """How the attempts of one order ended, in order."""
+        return [self.settled[attempt] for attempt, place in self.placed.items() if place == placement]
+
+
+class FakeDelivery:
+    """Holds places, and remembers what it was given.
+
+    Attributes:
+        room: The most places held at once.
+        outstanding: Places held now, what was taken included.
+        keeps: Whether what is taken keeps its place, as when downloads stall.
+    """
+
+    def __init__(self, log: list[str]) -> None:
+        self.room = 1_000_000
+        self.outstanding = 0
+        self.keeps = False
+        self.taken: list[tuple[str, str]] = []
+        self.secured: list[bytes] = []
+        self.error: FluxbatchError | None = None
+        self.on_take: Callable[[], Any] = lambda: None
+        self._freed = anyio.Event()
+        self._log = log
+
+    async def admit(self) -> None:
+        while self.outstanding >= self.room:
+            await self._freed.wait()
+        self.outstanding += 1
+
+    def release(self) -> None:
+        assert self.outstanding > 0, "a place was given back twice"
+        self.outstanding -= 1
+        self._freed.set()
+        self._freed = anyio.Event()
+
+    async def secure(self, job: Job, image: bytes) -> str:
+        self._log.append(f"secure {job.index}")
+        await anyio.lowlevel.checkpoint()
+        if self.error is not None:
+            raise self.error
+        self.secured.append(image)
+        return "inline:"
+
+    async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
+        self._log.append(f"take {job.index}")
+        self.taken.append((job.request.prompt, url))
+        self.on_take()
+        await anyio.lowlevel.checkpoint()
+        if not self.keeps:
+            self.release()
+
+
+@dataclass(kw_only=True)
+class Stall:
+    """A producer with doubles around it."""
+
+    concurrency: int = 8
+    max_throttle_s: float = 900.0
+    jitter: Callable[[], float] = lambda: 0.5
+    log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.shop = FakeShop(self.clock, self.log)
+        self.book = FakeBook(self.log)
+        self.delivery = FakeDelivery(self.log)
+        self.halt = Halt()
+        self.producer = Producer(
+            run=RUN,
+            terms=Terms(
+                concurrency=self.concurrency,
+                max_throttle_s=self.max_throttle_s,
+                prices_microusd=PRICES,
+                first_byte_s={PRO: 180.0, MAX: 240.0},
+            ),
+            shop=self.shop,
+            book=self.book,
+            delivery=self.delivery,
+            halt=self.halt,
+            clock=self.clock,
+            jitter=self.jitter,
+        )
+
+    async def sell(
+        self, wanted: Sequence[Order], *, workers: int | None = None, meanwhile: Callable[[], Any] | None = None
+    ) -> None:
+        """Let so many workers (as many as may be in flight when None) buy all of it.
+
+        Args:
+            meanwhile: An async function that runs beside them.
+        """
+        send, receive = anyio.create_memory_object_stream[Order](max(1, len(wanted)))
+        for order in wanted:
+            send.send_nowait(order)
+        send.close()
+        with receive, anyio.fail_after(10):
+            async with anyio.create_task_group() as group:
+                for _ in range(workers or self.concurrency):
+                    group.start_soon(self._work, receive.clone())
+                if meanwhile is not None:
+                    group.start_soon(meanwhile)
+        self.check()
+
+    async def _work(self, receive: Any) -> None:
+        with receive:
+            await self.producer.work(receive)
+
+    def check(self) -> None:
+        """Whatever happened: nothing is in flight, and every place is given back or passed on."""
+        assert self.producer.in_flight == 0
+        assert all(number == 0 for number in self.shop.in_flight.values())
+        if not self.delivery.keeps:
+            assert self.delivery.outstanding == 0
+
+    def halted(self) -> list[int]:
+        """The exit codes of whatever stopped buying."""
+        return [int(cause.code) for cause in self.halt.causes]
+
+    def ends(self, wanted: Iterable[Order]) -> list[str]:
+        """How each order's last attempt ended; ``left`` where none was made."""
+        return [(self.book.ends(order.placement) or ["left"])[-1] for order in wanted]
