@@ -161,6 +161,7 @@ class FakeBook:
         self.losses: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.before_reserve: Callable[[int], Any] = lambda _: None
+        self.before_settling: Callable[[], Any] = lambda: None
         self._attempts = itertools.count(1)
         self._log = log
 
@@ -206,6 +207,8 @@ class FakeBook:
 
     async def _step(self, name: str, placement: int) -> None:
         self._log.append(f"{name} {placement}")
+        if name != "reserve":
+            self.before_settling()
         await anyio.lowlevel.checkpoint()
         if name in self.errors:
             raise self.errors[name]

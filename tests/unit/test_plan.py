@@ -192,6 +192,12 @@ async def test_a_changed_row_and_a_row_more(tmp_path: Path) -> None:
     assert counts(plan(load_jobs(tmp_path, rows("a", "x", "y")), tmp_path)) == {"changed": 1, "new": 1, "kept": 1}
 
 
+async def test_a_row_written_twice_and_a_row_more(tmp_path: Path) -> None:
+    await run(load_jobs(tmp_path, rows("a")), tmp_path)
+
+    assert counts(plan(load_jobs(tmp_path, rows("a", "a", "x")), tmp_path)) == {"new": 1, "kept": 2}
+
+
 async def test_a_row_taken_away_changes_nothing_else(tmp_path: Path) -> None:
     await run(load_jobs(tmp_path, rows("a", "b", "c")), tmp_path)
 

@@ -67,6 +67,16 @@ async def test_a_wait_that_was_over_before_is_not_cancelled_later() -> None:
         await anyio.lowlevel.checkpoint()
 
 
+async def test_waits_that_are_over_are_forgotten() -> None:
+    """A million orders each wait once or more."""
+    halt = Halt()
+    for _ in range(3):
+        with halt.interruptible():
+            pass
+
+    assert not halt._scopes
+
+
 def _stopper(stall: Stall, at: Callable[[], bool]) -> Callable[[], Any]:
     """What stops buying once something is so."""
 
@@ -135,6 +145,24 @@ async def test_stopping_never_cancels_a_request_under_way() -> None:
 
     assert stall.ends(orders(9)) == ["bought"] * 3 + ["left"] * 6
     assert len(stall.delivery.taken) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "end"),
+    [(None, "bought"), (AnswerLostError("gone"), "unknown"), (RefusedError("no"), "released for good")],
+    ids=["answer", "lost", "refusal"],
+)
+async def test_even_leaving_at_once_writes_down_what_has_come(fault: Exception | None, end: str) -> None:
+    """A second signal cancels everything; an answer that is here already must not be lost to it."""
+    stall = Stall(concurrency=1)
+    stall.shop.scripts[FIRST] = [fault] if fault is not None else []
+
+    with anyio.fail_after(5), anyio.CancelScope() as leave_at_once:
+        stall.book.before_settling = leave_at_once.cancel
+        await stall.sell(orders(1))
+
+    assert leave_at_once.cancelled_caught
+    assert stall.book.settled == {1: end}
 
 
 async def test_what_was_refused_for_load_while_buying_stopped_is_left_and_not_failed() -> None:

@@ -132,6 +132,28 @@ async def test_however_often_it_is_refused_one_place_is_left() -> None:
     assert made.limit == 1
 
 
+async def test_a_refusal_of_what_was_sent_at_the_moment_of_the_decrease_belongs_to_it() -> None:
+    made = lane()
+
+    for _ in range(3):
+        made.refused(sent_at=0.0, retry_after_s=None)
+
+    assert made.limit == int(START * DECREASE)
+
+
+async def test_it_recovers_slowly_from_however_many_refusals() -> None:
+    clock = FakeClock()
+    made = lane(clock=clock)
+    for _ in range(50):
+        clock.now += 100
+        made.refused(sent_at=clock.now, retry_after_s=0.0)
+
+    await made.acquire()
+    made.succeeded()
+
+    assert made.limit == 2
+
+
 async def test_the_longest_word_of_the_provider_counts_and_they_do_not_add_up() -> None:
     clock = FakeClock()
     made = lane(clock=clock)
