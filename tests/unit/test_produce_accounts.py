@@ -20,7 +20,8 @@ from pipeline.provider import (
     ThrottledError,
     UnreachableError,
 )
-from tests.unit.produce_doubles import MAX, PRICES, PRO, Outcome, Stall, answer, job, orders
+from tests.unit.produce_doubles import MAX, PRICES, PRO, Outcome, answer, job, orders
+from tests.unit.produce_stall import Stall
 
 FAULTS: dict[str, Callable[[], Outcome]] = {
     "url": answer,

@@ -1,4 +1,4 @@
-"""Stopping: what waits to buy ends at once, what is paid for goes on, and the budget is a wall that money may leave."""
+"""Stopping: what waits to buy ends at once, and what is paid for goes on."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.produce import Cause, Halt
-from pipeline.provider import AnswerLostError, OverloadedError, RefusedError, ThrottledError, UnreachableError
-from tests.unit.produce_doubles import MAX, Stall, orders, settle
+from pipeline.provider import AnswerLostError, OverloadedError, RefusedError, ThrottledError
+from tests.unit.produce_doubles import orders, settle
+from tests.unit.produce_stall import Stall
 
 FIRST = "picture 1"
 
@@ -195,152 +196,3 @@ async def test_a_stop_between_admission_and_reservation_gives_the_place_back() -
     await stall.sell(orders(2))
 
     assert stall.ends(orders(2)) == ["bought", "left"]
-
-
-async def test_the_budget_is_never_passed_and_its_end_stops_buying() -> None:
-    stall = Stall(concurrency=4)
-    stall.book.budget_microusd = 5 * 35_000
-    stall.shop.takes_s = lambda: 1.0
-
-    await stall.sell(orders(50))
-
-    assert stall.producer.bought == 5
-    assert stall.halted() == [4]
-    assert stall.halt.causes[0].message == (
-        "the budget of this manifest is $0.175, $0.175 of it is spent, unknown or reserved,"
-        " and one more picture costs $0.035"
-    )
-
-
-async def test_a_reservation_that_comes_back_is_spent_on_another_picture() -> None:
-    stall = Stall(concurrency=4)
-    stall.book.budget_microusd = 2 * 35_000
-    stall.shop.takes_s = lambda: 1.0
-    stall.shop.scripts[FIRST] = [RefusedError("no")]
-    stall.shop.scripts["picture 2"] = [RefusedError("no")]
-
-    await stall.sell(orders(4))
-
-    assert stall.ends(orders(4)) == ["released for good", "released for good", "bought", "bought"]
-    assert not stall.halted()
-
-
-async def test_the_budgets_end_is_declared_only_when_nothing_is_in_flight() -> None:
-    stall = Stall(concurrency=4)
-    stall.book.budget_microusd = 35_000
-    stall.shop.takes_s = lambda: 10.0
-    stall.shop.scripts[FIRST] = [RefusedError("no")]
-    seen: list[bool] = []
-
-    async def look() -> None:
-        await stall.clock.sleep(9.0)
-        seen.append(stall.halt.called)
-
-    await stall.sell(orders(3), meanwhile=look)
-
-    assert seen == [False]
-    assert sorted(stall.ends(orders(3))) == ["bought", "left", "released for good"]
-    assert stall.halted() == [4]
-
-
-async def test_unknown_money_counts_against_the_budget() -> None:
-    stall = Stall(concurrency=1)
-    stall.book.budget_microusd = 2 * 35_000
-    stall.shop.scripts[FIRST] = [AnswerLostError("gone")]
-
-    await stall.sell(orders(5))
-
-    assert stall.ends(orders(5)) == ["unknown", "bought", "left", "left", "left"]
-    assert stall.halted() == [4]
-
-
-async def test_whoever_waits_for_money_is_woken_when_buying_stops() -> None:
-    stall = Stall(concurrency=3)
-    stall.book.budget_microusd = 35_000
-    stall.shop.takes_s = lambda: 50.0
-
-    async def stop() -> None:
-        await stall.clock.sleep(10.0)
-        stall.halt.call(ExitCode.TEMPORARY, "stopped by SIGTERM")
-
-    await stall.sell(orders(3), meanwhile=stop)
-
-    assert stall.halted() == [75]
-    assert stall.ends(orders(3)) == ["bought", "left", "left"]
-
-
-async def test_one_unreachable_job_is_an_outage_when_nobody_got_through() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.always = lambda _: UnreachableError("no route to host")
-
-    await stall.sell(orders(9))
-
-    assert stall.shop.asked == [FIRST] * 3
-    assert stall.halted() == [69]
-    assert stall.halt.causes[0].message == "the provider cannot be reached: no route to host"
-
-
-async def test_one_unreachable_job_is_bad_luck_while_others_get_through() -> None:
-    stall = Stall(concurrency=2)
-    stall.shop.scripts[FIRST] = [UnreachableError("no route")] * 3
-
-    await stall.sell(orders(9))
-
-    assert not stall.halted()
-    assert stall.ends(orders(9)) == ["released for good"] + ["bought"] * 8
-
-
-async def test_five_overloaded_jobs_in_a_row_are_an_outage() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.always = lambda _: OverloadedError("busy", status=503)
-
-    await stall.sell(orders(20))
-
-    assert len(stall.shop.asked) == 15
-    assert stall.halted() == [69]
-    assert stall.halt.causes[0].message == (
-        "the provider serves nobody: 5 jobs in a row were turned away, the last with: HTTP 503: busy"
-    )
-
-
-@pytest.mark.parametrize("model", ["flux-kontext-pro", MAX])
-async def test_any_answer_between_overloads_starts_the_count_again(model: str) -> None:
-    stall = Stall(concurrency=1)
-    wanted = [*orders(4), *orders(1, model=model, first=5), *orders(4, first=6)]
-    for number in (1, 2, 3, 4, 6, 7, 8, 9):
-        stall.shop.scripts[f"picture {number}"] = [OverloadedError("busy")] * 3
-
-    await stall.sell(wanted)
-
-    assert not stall.halted()
-    assert stall.producer.failed == 8
-
-
-async def test_a_refusal_shows_that_the_provider_is_there() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.always = lambda request: RefusedError("no") if request.prompt.endswith("5") else OverloadedError("busy")
-
-    await stall.sell(orders(9))
-
-    assert not stall.halted()
-    assert stall.producer.failed == 9
-
-
-async def test_a_provider_that_forbids_retries_and_serves_nobody_is_an_outage_too() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.always = lambda _: OverloadedError("busy", retryable=False)
-
-    await stall.sell(orders(50))
-
-    assert len(stall.shop.asked) == 5
-    assert stall.halted() == [69]
-
-
-async def test_congestion_that_outlasts_five_jobs_is_an_outage() -> None:
-    stall = Stall(concurrency=5, max_throttle_s=10.0)
-    stall.shop.always = lambda _: ThrottledError("slow", retry_after_s=6.0)
-
-    await stall.sell(orders(50))
-
-    assert stall.halted() == [69]
-    assert stall.producer.failed == 5

@@ -2,20 +2,16 @@
 
 import pytest
 
-from pipeline.errors import OutputError, StorageError
 from pipeline.provider import (
-    AccountRefusedError,
     AnswerLostError,
-    BadKeyError,
-    EmptyAccountError,
-    ModelRefusedError,
     OverloadedError,
     ProviderError,
     RefusedError,
     ThrottledError,
     UnreachableError,
 )
-from tests.unit.produce_doubles import MAX, START, Stall, answer, orders
+from tests.unit.produce_doubles import MAX, START, answer, orders
+from tests.unit.produce_stall import Stall
 
 FIRST = "picture 1"
 
@@ -200,162 +196,3 @@ async def test_a_job_without_a_reservation_is_left_as_it_is() -> None:
 
     assert stall.shop.asked == ["picture 2"]
     assert stall.delivery.taken == [("picture 2", "https://cdn.test/a.jpeg")]
-
-
-async def test_congestion_is_not_an_attempt() -> None:
-    stall = Stall()
-    stall.shop.scripts[FIRST] = [
-        *[ThrottledError("slow", retry_after_s=1.0)] * 6,
-        OverloadedError("busy"),
-        OverloadedError("busy"),
-    ]
-
-    await stall.sell(orders(1))
-
-    assert stall.book.ends(1) == ["released"] * 8 + ["bought"]
-    assert [facts["counted"] for facts in stall.book.releases] == [False] * 6 + [True] * 2
-
-
-async def test_congestion_is_bounded_by_time() -> None:
-    stall = Stall(max_throttle_s=10.0)
-    stall.shop.scripts[FIRST] = [ThrottledError("slow", retry_after_s=4.0)] * 50
-
-    await stall.sell(orders(1))
-
-    assert stall.shop.asked_at == [0.0, 4.0, 8.0, 12.0]
-    assert stall.book.ends(1)[-1] == "released for good"
-    assert stall.book.releases[-1]["passing"]
-
-
-async def test_one_refusal_for_load_pauses_the_whole_lane_once() -> None:
-    stall = Stall(concurrency=4)
-    wanted = orders(12)
-    stall.shop.takes_s = lambda: 1.0
-    for number in (1, 2, 3, 4):
-        stall.shop.scripts[f"picture {number}"] = [ThrottledError("slow", retry_after_s=30.0)]
-
-    await stall.sell(wanted)
-
-    assert stall.shop.asked_at[:4] == [0.0] * 4
-    assert min(stall.shop.asked_at[4:]) == 31.0
-    assert set(stall.ends(wanted)) == {"bought"}
-
-
-async def test_a_pause_of_one_model_leaves_the_others_lane_open() -> None:
-    stall = Stall(concurrency=2)
-    stall.shop.takes_s = lambda: 1.0
-    stall.shop.scripts[FIRST] = [ThrottledError("slow", retry_after_s=30.0)]
-
-    await stall.sell([*orders(1), *orders(3, model=MAX, first=2)])
-
-    assert stall.shop.asked_at == [0.0, 0.0, 1.0, 2.0, 31.0]
-
-
-async def test_the_progress_line_says_that_the_provider_asked_to_slow_down() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.scripts[FIRST] = [ThrottledError("slow", retry_after_s=30.0)]
-    told: list[str | None] = [stall.producer.waiting]
-
-    async def look() -> None:
-        await stall.clock.sleep(10.0)
-        told.append(stall.producer.waiting)
-
-    await stall.sell(orders(1), meanwhile=look)
-
-    told.append(stall.producer.waiting)
-    assert told == [None, "the provider asked to slow down: 20 s", None]
-
-
-@pytest.mark.parametrize("kind", [AccountRefusedError, BadKeyError, EmptyAccountError])
-async def test_a_refused_account_stops_all_and_leaves_the_job_as_it_was(kind: type[AccountRefusedError]) -> None:
-    stall = Stall(concurrency=1)
-    wanted = orders(5)
-    stall.shop.scripts["picture 2"] = [kind("no", status=401)]
-
-    await stall.sell(wanted)
-
-    assert stall.halted() == [77]
-    assert stall.ends(wanted) == ["bought", "released", "left", "left", "left"]
-    assert not stall.book.releases[0]["final"]
-    assert stall.producer.failed == 0
-    assert stall.halt.causes[0].message == "the provider refuses the account: HTTP 401: no"
-
-
-async def test_a_refused_model_fails_the_job_leaves_its_others_and_goes_on_with_other_models() -> None:
-    stall = Stall(concurrency=1)
-    wanted = [*orders(2), *orders(3, model=MAX, first=3), *orders(2, first=6)]
-    stall.shop.scripts["picture 3"] = [ModelRefusedError("no channel")]
-
-    await stall.sell(wanted)
-
-    assert stall.ends(wanted) == ["bought", "bought", "released for good", "left", "left", "bought", "bought"]
-    assert not stall.halted()
-    assert stall.producer.notes == [
-        f"the provider does not serve {MAX} (no channel); its other jobs were left as they were"
-    ]
-
-
-async def test_jobs_that_wait_for_the_lane_of_a_refused_model_are_left_too() -> None:
-    stall = Stall(concurrency=20)
-    stall.shop.takes_s = lambda: 1.0
-    stall.shop.always = lambda _: ModelRefusedError("no channel")
-
-    await stall.sell(orders(20))
-
-    assert len(stall.shop.asked) == 4, "no more than were in flight when the model was refused"
-    assert len(stall.producer.notes) == 1
-
-
-@pytest.mark.parametrize(
-    ("step", "log"),
-    [
-        ("reserve", ["reserve 1"]),
-        ("answer", ["reserve 1", "ask picture 1", "answer 1"]),
-    ],
-)
-async def test_a_ledger_that_fails_stops_buying_with_its_own_code(step: str, log: list[str]) -> None:
-    stall = Stall(concurrency=1)
-    stall.book.errors[step] = StorageError("the disk is full")
-
-    await stall.sell(orders(4))
-
-    assert stall.halted() == [74]
-    assert stall.log == log
-    assert stall.delivery.taken == []
-
-
-@pytest.mark.parametrize(
-    ("step", "fault"), [("release", RefusedError("no")), ("lose", AnswerLostError("gone"))], ids=["release", "lose"]
-)
-async def test_an_outcome_that_cannot_be_written_down_stops_buying(step: str, fault: ProviderError) -> None:
-    stall = Stall(concurrency=1)
-    stall.book.errors[step] = StorageError("the disk is full")
-    stall.shop.scripts[FIRST] = [fault]
-
-    await stall.sell(orders(4))
-
-    assert stall.halted() == [74]
-    assert stall.shop.asked == [FIRST]
-
-
-async def test_bytes_that_cannot_be_secured_stop_buying_and_are_never_called_bought() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.scripts[FIRST] = [answer(url=None, image=b"bytes")]
-    stall.delivery.error = OutputError("cannot be made")
-
-    await stall.sell(orders(4))
-
-    assert stall.halted() == [73]
-    assert stall.log == ["reserve 1", "ask picture 1", "secure 1"]
-    assert stall.producer.bought == 0
-    assert stall.book.held, "the reservation stays, to be held as unknown"
-
-
-async def test_a_bug_is_not_mistaken_for_an_outcome() -> None:
-    stall = Stall(concurrency=1)
-    stall.shop.scripts[FIRST] = [ZeroDivisionError("a bug")]
-
-    with pytest.RaisesGroup(ZeroDivisionError):
-        await stall.sell(orders(1))
-
-    assert stall.delivery.outstanding == 0
