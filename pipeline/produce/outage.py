@@ -6,19 +6,22 @@ from pipeline.provider import ProviderError, UnreachableError
 
 #: Jobs in a row that used up their attempts on overload, with no good answer in between, before buying stops.
 EXHAUSTED_JOBS = 5
+#: Answers lost in a row, with no good one in between, before buying stops: each may have cost its price for nothing.
+LOST_ANSWERS = 10
 
 
 class Outage:
     """Stops buying when jobs fail for passing reasons and nothing gets through meanwhile.
 
     One job that could not connect in all its attempts is enough, because the others go the same way; overload and
-    congestion are judged by several.
+    congestion are judged by several, and so are lost answers, whose jobs are not tried again but whose money is gone.
     """
 
     def __init__(self, halt: Halt) -> None:
         self._halt = halt
         self._answers = 0
         self._exhausted = 0
+        self._lost = 0
 
     @property
     def answers(self) -> int:
@@ -29,6 +32,16 @@ class Outage:
         """The provider has dealt with a request: whatever there was is over."""
         self._answers += 1
         self._exhausted = 0
+        self._lost = 0
+
+    def lost(self, fault: ProviderError) -> None:
+        """An answer is lost: perhaps billed."""
+        self._lost += 1
+        if self._lost >= LOST_ANSWERS:
+            self._halt.call(
+                ExitCode.UNAVAILABLE,
+                f"{self._lost} answers in a row were lost, each perhaps billed, the last with: {fault}",
+            )
 
     def exhausted(self, fault: ProviderError, *, answers_before: int) -> None:
         """A job has used up its attempts.

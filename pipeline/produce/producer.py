@@ -227,6 +227,7 @@ class Producer:
             case ThrottledError():
                 lane.refused(sent_at=sent_at, retry_after_s=self._bounded(fault.retry_after_s))
         if fault.money is Money.UNKNOWN:
+            self._outage.lost(fault)
             return False
         again = self._patient(fault, errand) and fault.retryable
         if not again and fault.passing:

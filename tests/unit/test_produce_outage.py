@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.provider import OverloadedError, RefusedError, ThrottledError, UnreachableError
+from pipeline.provider import AnswerLostError, OverloadedError, RefusedError, ThrottledError, UnreachableError
 from tests.unit.produce_doubles import MAX, orders
 from tests.unit.produce_stall import Stall
 
@@ -84,3 +84,27 @@ async def test_congestion_that_outlasts_five_jobs_is_an_outage() -> None:
 
     assert stall.halted() == [69]
     assert stall.producer.failed == 5
+
+
+async def test_ten_lost_answers_in_a_row_stop_the_buying_because_each_may_have_cost_its_price() -> None:
+    stall = Stall(concurrency=1)
+    stall.shop.always = lambda _: AnswerLostError("no answer in 180 s")
+
+    await stall.sell(orders(30))
+
+    assert len(stall.shop.asked) == 10
+    assert stall.halted() == [69]
+    assert stall.halt.causes[0].message == (
+        "10 answers in a row were lost, each perhaps billed, the last with: no answer in 180 s"
+    )
+
+
+async def test_a_good_answer_between_lost_ones_starts_the_count_again() -> None:
+    stall = Stall(concurrency=1)
+    for number in (*range(1, 10), *range(11, 20)):
+        stall.shop.scripts[f"picture {number}"] = [AnswerLostError("cut")]
+
+    await stall.sell(orders(19))
+
+    assert not stall.halted()
+    assert stall.producer.unknown == 18
