@@ -75,6 +75,8 @@ def open_writing(path: Path) -> Connection:
             connection.execute(_SETUP).fetchall()  # a statement that answers holds up the ones behind it
             version = _check_identity(connection, path)
             connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL").fetchall()
+            # A URL carries its signature; once it is let go, no trace of it may stay in the file's free space.
+            connection.execute("PRAGMA secure_delete = ON").fetchall()
             _require(connection, path, "journal_mode", "wal")
             _require(connection, path, "synchronous", 2)
             if version < len(MIGRATIONS):
