@@ -41,11 +41,17 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
         summaries.append(summary)
         if not quiet or summary.exit_code is not ExitCode.OK:
             show_summary(err if quiet else out, summary)
-        if summary.exit_code in _STOPS:
+        if summary.stopped or summary.exit_code in _STOPS:
             break
+    unbegun = [str(manifest.path) for manifest in manifests[len(summaries) :]]
+    codes = [summary.exit_code for summary in summaries]
+    if unbegun:
+        _notice(err, f"not begun: {', '.join(unbegun)}")
+        codes.append(ExitCode.TEMPORARY)
+    code = most_serious(codes)
     if json:
-        sys.stdout.write(to_json(combined(summaries)) + "\n")
-    return int(most_serious(summary.exit_code for summary in summaries))
+        sys.stdout.write(to_json(combined(summaries) | {"exit_code": int(code)}) + "\n")
+    return int(code)
 
 
 def _notice(console: Console, text: str) -> None:
@@ -64,7 +70,7 @@ def _confirm(console: Console, plan: Plan) -> bool:
     console.print(
         f"No budget is set. This run would buy {plan.to_buy:,} pictures for at most ${cost}, and not a cent more."
     )
-    return console.input("Go on? [y/N] ").strip().lower() in {"y", "yes"}
+    return console.input("Go on? [y/N] ", markup=False).strip().lower() in {"y", "yes"}
 
 
 def _uvloop() -> bool:

@@ -25,6 +25,7 @@ class Summary:
         skipped: Not bought because the run stopped early, rows not yet read included.
         unfetched: How many of ``lost`` are still within their window: a rerun may fetch them.
         url_age_max_s: The oldest a URL was when its picture was stored; None when none was.
+        stopped: Somebody asked for the run to stop, whether or not there was anything left to do.
         notes: What people should know besides, one line each.
         troubles: What went wrong with which job, one line each; at least SHOWN_TROUBLES + 1 when there are more.
     """
@@ -53,6 +54,7 @@ class Summary:
     ledger: str
     output: str
     simulated: bool
+    stopped: bool = False
     notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 

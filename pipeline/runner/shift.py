@@ -253,6 +253,7 @@ class Shift:
             ledger=str(options.ledger_path),
             output=str(options.output),
             simulated=manifest.profile.simulated,
+            stopped=any(cause.code is ExitCode.TEMPORARY for cause in self.halt.causes),
             notes=(*(f"Stopped: {cause.message}" for cause in self.halt.causes), *self._producer.notes, *self._afar()),
             troubles=tuple(_told(trouble) for trouble in troubles),
         )
