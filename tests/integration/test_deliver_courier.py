@@ -136,7 +136,7 @@ async def test_past_its_deadline_a_picture_is_tried_once_for_clocks_differ(tmp_p
         (whole(PNG, headers={"content-encoding": "gzip"}), "encoded"),
         (Reply(body=[PNG], length=10**9), "too_large"),
     ],
-    ids=str,
+    ids=["html", "garbage", "truncated", "empty", "encoded", "too large"],
 )
 async def test_bytes_that_come_whole_and_never_do_are_spoiled_after_three_tries(
     tmp_path: Path, reply: Reply, kind: str
