@@ -117,7 +117,7 @@ def plan(
 @app.command()
 def check(manifest: ManifestFile, json: Json = False, debug: Debug = False) -> int:
     """Validate a manifest and every row of its rows files, touching nothing."""
-    from pipeline.cli.planning import check_manifest
+    from pipeline.cli.checking import check_manifest
 
     return check_manifest(manifest, json=json)
 
