@@ -1,0 +1,113 @@
+"""What a person watches: a live display on a terminal, plain lines elsewhere."""
+
+import os
+import pty
+import re
+
+import anyio
+import pytest
+
+from tests.acceptance.conftest import Simulate
+from tests.acceptance.stage import PATIENCE_S, Workspace, until
+
+
+class FakeScreen:
+    """The far end of a pseudo-terminal: what a command writes there, and what a person types."""
+
+    def __init__(self) -> None:
+        self._near, self.terminal = pty.openpty()
+        os.set_blocking(self._near, False)
+        self._seen = b""
+
+    def close(self) -> None:
+        os.close(self._near)
+        os.close(self.terminal)
+
+    def text(self) -> str:
+        """Everything written so far."""
+        try:
+            while piece := os.read(self._near, 65536):
+                self._seen += piece
+        except (BlockingIOError, OSError):
+            pass
+        return self._seen.decode(errors="replace")
+
+    def plain(self) -> str:
+        """The same without colours and movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.text())
+
+    def type(self, words: str) -> None:
+        os.write(self._near, words.encode())
+
+
+async def test_a_terminal_shows_live_what_is_bought_stored_in_flight_queued_and_spent(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    await simulate(latency_s=0.3)
+    workspace.environment["TERM"] = "xterm-256color"
+    manifest = workspace.manifest(*map(str, range(8)), limits={"concurrency": 2, "budget_usd": 1})
+    screen = FakeScreen()
+    try:
+        ended = await workspace.fluxbatch("run", manifest, stderr=screen.terminal)
+        shown = screen.plain()
+        assert "\x1b[" in screen.text()
+    finally:
+        screen.close()
+    assert ended.code == 0
+    assert "8 stored" in ended.out
+    for words in ("bought ", "in flight 2", "to fetch ", "stored ", "spent $0.", "of $1.00", " left", "8/8"):
+        assert words in shown
+
+
+async def test_a_terminal_says_why_nothing_is_bought(workspace: Workspace, simulate: Simulate) -> None:
+    await simulate(requests_per_minute=30, rate_window_s=2.0, retry_after_s=2.0)  # one in two seconds
+    workspace.environment["TERM"] = "xterm-256color"
+    screen = FakeScreen()
+    try:
+        manifest = workspace.manifest("One", "Two")
+        ended = await workspace.fluxbatch("run", manifest, stderr=screen.terminal)
+        shown = screen.plain()
+    finally:
+        screen.close()
+    assert ended.code == 0
+    assert "the provider asked to slow down: 2 s" in shown
+
+
+@pytest.mark.parametrize(("answer", "code", "bought"), [("n\n", 75, 0), ("y\n", 0, 1)])
+async def test_without_a_budget_a_person_is_asked_first(
+    workspace: Workspace, simulate: Simulate, answer: str, code: int, bought: int
+) -> None:
+    simulator = await simulate()
+    screen = FakeScreen()
+    try:
+        with anyio.fail_after(PATIENCE_S):
+            words = ("run", workspace.manifest("One"))
+            async with workspace.started(*words, stdin=screen.terminal, stderr=screen.terminal) as running:
+                await until(lambda: "Go on? [y/N]" in screen.plain())
+                assert "buy 1 pictures for at most $0.035" in screen.plain()
+                assert simulator.bill.requests == 0
+                screen.type(answer)
+                ended = await running.end()
+    finally:
+        screen.close()
+    assert (ended.code, simulator.bill.pictures) == (code, bought)
+
+
+async def test_yes_is_not_asked(workspace: Workspace, simulate: Simulate) -> None:
+    await simulate()
+    screen = FakeScreen()
+    try:
+        words = ("run", workspace.manifest("One"), "--yes")
+        ended = await workspace.fluxbatch(*words, stdin=screen.terminal, stderr=screen.terminal)
+        assert "Go on?" not in screen.plain()
+    finally:
+        screen.close()
+    assert ended.code == 0
+
+
+async def test_elsewhere_a_plain_line_comes_every_few_seconds(workspace: Workspace, simulate: Simulate) -> None:
+    await simulate(latency_s=5.6)
+    ended = await workspace.fluxbatch("run", workspace.manifest("One", "Two", limits={"budget_usd": 1}))
+    assert ended.code == 0
+    assert ended.err == "[0:05] 0/2 there · 2 in flight · 0 to fetch · $0.000 spent\n"
+    assert "\x1b" not in ended.out + ended.err
