@@ -17,12 +17,14 @@ from pipeline.ledger.records import (
     Reservation,
     Row,
     Run,
+    Settlement,
     SpendLine,
     Tally,
     Trouble,
     Unfetched,
     Verdict,
 )
+from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.verification import Finding, Verification
 from pipeline.ledger.writer import LedgerWriter
@@ -46,6 +48,7 @@ __all__ = [
     "Reservation",
     "Row",
     "Run",
+    "Settlement",
     "SpendBy",
     "SpendLine",
     "Tally",
@@ -55,4 +58,5 @@ __all__ = [
     "Verification",
     "export",
     "hold",
+    "settle",
 ]

@@ -51,14 +51,16 @@ def unplaced(connection: Connection, *, run: int) -> list[tuple[int, str, str]]:
 def tally(connection: Connection, *, run: int, batch: int) -> Tally:
     """What has become of the rows a run has seen, and of its money."""
     counts = dict.fromkeys(("stored", "reused", "failed", "unknown", "lost", "spoiled", "planned"), 0)
-    wrong_shape = 0
+    wrong_shape = settled = 0
     oldest: float | None = None
-    for state, own, wrong, number, age in connection.execute(
+    for state, own, wrong, accepted, number, age in connection.execute(
         "SELECT j.state, j.stored_run IS p.run AND NOT p.duplicate AS own, j.verdict IS 'wrong_shape' AS wrong,"
-        " count(*), max(j.url_age_s) FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? GROUP BY 1, 2, 3",
+        " j.settled, count(*), max(j.url_age_s) FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ?"
+        " GROUP BY 1, 2, 3, 4",
         (run,),
     ):
         counts[_counted_as(JobState(state), own=bool(own))] += number
+        settled += number if accepted else 0
         if own and state == JobState.STORED:
             wrong_shape += number if wrong else 0
             oldest = max(oldest or 0.0, age or 0.0)
@@ -72,6 +74,7 @@ def tally(connection: Connection, *, run: int, batch: int) -> Tally:
     ).get or (0, 0)
     return Tally(
         **counts,
+        settled=settled,
         wrong_shape=wrong_shape,
         spend_microusd=int(spent),
         unknown_microusd=int(unknown),
@@ -85,14 +88,26 @@ def troubles(connection: Connection, *, run: int, limit: int) -> list[Trouble]:
     """The first rows of a run whose job is failed, unknown, lost or spoiled, in the manifest's order."""
     rows = connection.execute(
         "SELECT p.number, j.state, j.prompt, coalesce(j.error_message, j.error_kind, '') FROM placements p"
-        " JOIN jobs j ON j.id = p.job WHERE p.run = ? AND j.state IN ('failed', 'unknown', 'lost', 'spoiled')"
-        " ORDER BY p.number LIMIT ?",
+        " JOIN jobs j ON j.id = p.job WHERE p.run = ? AND NOT j.settled"
+        " AND j.state IN ('failed', 'unknown', 'lost', 'spoiled') ORDER BY p.number LIMIT ?",
         (run, limit),
     )
     return [
         Trouble(index=number, state=JobState(state), prompt=prompt, message=message)
         for number, state, prompt, message in rows
     ]
+
+
+def keys_like(connection: Connection, start: str) -> list[str]:
+    """The keys of jobs that begin with these hex digits; two at most, which is enough to know that it is not one."""
+    rows = connection.execute("SELECT key FROM jobs WHERE hex(key) LIKE ? LIMIT 2", (start.upper() + "%",))
+    return [key.hex() for (key,) in rows]
+
+
+def unknown_keys(connection: Connection) -> list[str]:
+    """The keys of all jobs with unknown money."""
+    rows = connection.execute("SELECT key FROM jobs WHERE unknown_microusd > 0 ORDER BY id")
+    return [key.hex() for (key,) in rows]
 
 
 def _counted_as(state: JobState, *, own: bool) -> str:

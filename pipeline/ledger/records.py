@@ -121,6 +121,16 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What a person's word has done to a job."""
+
+    key: str
+    before: JobState
+    after: JobState
+    amount_microusd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CapReached:
     """No reservation: one more picture would pass a budget.
 
@@ -158,6 +168,7 @@ class Tally:
     lost: int = 0
     spoiled: int = 0
     planned: int = 0
+    settled: int = 0  # of lost and spoiled: those a person has accepted
     wrong_shape: int = 0
     spend_microusd: int = 0
     unknown_microusd: int = 0

@@ -38,6 +38,7 @@ CREATE TABLE jobs (                 -- one picture, by what is asked; never boug
     error_kind TEXT,
     error_message TEXT,
     passing INTEGER NOT NULL DEFAULT 0,  -- 1: a rerun tries again by itself
+    settled INTEGER NOT NULL DEFAULT 0,  -- 1: a person has accepted that this is lost or spoiled
     request_id TEXT,
     url TEXT,                       -- only while bought: cleared once stored, lost or spoiled
     bought_at REAL,
@@ -81,6 +82,7 @@ CREATE TABLE attempts (             -- one request that may cost money; appended
     counted INTEGER NOT NULL DEFAULT 1,  -- 0: congestion, not one of the job's attempts
     started_at REAL NOT NULL,
     ended_at REAL,
+    settled_at REAL,                -- when its money last changed: by an answer, or by a person
     error_kind TEXT,
     error_message TEXT,
     error_body TEXT,                -- what the provider sent, its first 2,000 characters

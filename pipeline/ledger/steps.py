@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.ledger.connection import Connection
-from pipeline.ledger.records import CapReached, Caps, Picture, Reservation, Run
+from pipeline.ledger.records import CapReached, Caps, Picture, Reservation, Run, Settlement
 from pipeline.ledger.states import AttemptMoney, JobState
 
 #: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
@@ -45,7 +45,7 @@ def reserve(
         " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?) RETURNING id",
         (job, placement, run.id, state, price_microusd, day, at),
     ).get
-    connection.execute("UPDATE jobs SET state = 'buying', attempts = attempts + 1 WHERE id = ?", (job,))
+    connection.execute("UPDATE jobs SET state = 'buying', settled = 0, attempts = attempts + 1 WHERE id = ?", (job,))
     return Reservation(attempt=attempt, price_microusd=price_microusd)
 
 
@@ -158,6 +158,41 @@ def place(connection: Connection, *, placement: int, path: str) -> None:
         raise ValueError(f"placement {placement} has no stored picture")
 
 
+def resolve(connection: Connection, *, key: str, billed: bool, at: float) -> Settlement:
+    """H: a person has read the provider's bill, and says what became of a job's money that bought nothing.
+
+    Every unknown amount of the job becomes spent or is given back. A job that has no picture then is lost, accepted as
+    such, when it was billed; when it was not, it is planned, and the next run buys it. For a job that was lost or
+    spoiled, ``billed`` accepts the loss and ``not billed`` records that the provider gave the money back.
+
+    Raises:
+        ValueError: The job has nothing to settle.
+    """
+    job, state, settled = connection.execute(
+        "SELECT id, state, settled FROM jobs WHERE key = ?", (bytes.fromhex(key),)
+    ).get
+    gone = state in {JobState.LOST, JobState.SPOILED}
+    money = [AttemptMoney.UNKNOWN, AttemptMoney.SPENT] if gone and not billed else [AttemptMoney.UNKNOWN]
+    attempts: list[Any] = connection.execute(
+        f"SELECT id FROM attempts WHERE job = ? AND money IN ({','.join('?' * len(money))})",  # noqa: S608 - only marks
+        (job, *money),
+    ).fetchall()
+    if not attempts and (settled or not gone):
+        raise ValueError(f"job {key[:12]} is {state}, and none of its money is unknown")
+    to = AttemptMoney.SPENT if billed else AttemptMoney.RELEASED
+    amounts = [_change(connection, attempt, to=to, at=at) for (attempt,) in attempts]
+    after = state
+    if gone or state == JobState.UNKNOWN:
+        after = (state if gone else JobState.LOST) if billed else JobState.PLANNED
+    connection.execute(
+        "UPDATE jobs SET state = ?, settled = ?, passing = 0,"
+        " spend_microusd = (SELECT total(price_microusd) FROM attempts WHERE job = jobs.id AND money = 'spent'),"
+        " unknown_microusd = 0 WHERE id = ?",
+        (after, billed and after != JobState.STORED, job),
+    )
+    return Settlement(key=key, before=JobState(state), after=JobState(after), amount_microusd=sum(amounts))
+
+
 def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> int:
     """D for every request still under way in ``run``, or in any run when None: its answer will never be read.
 
@@ -206,20 +241,14 @@ def _settle(
     body: str = "",
 ) -> tuple[int, int]:
     """Move an attempt's price out of the reserved sums; the job's number and the price."""
-    job, price, day, before, batch, simulated = connection.execute(
-        "SELECT a.job, a.price_microusd, a.day, a.money, b.id, b.simulated FROM attempts a"
-        " JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch WHERE a.id = ?",
-        (attempt,),
-    ).get
+    job, before = connection.execute("SELECT job, money FROM attempts WHERE id = ?", (attempt,)).get
     if before != AttemptMoney.RESERVED:
         raise ValueError(f"attempt {attempt} is {before} already")
-    names = scopes(batch, day, simulated=bool(simulated))
-    _move(connection, names, price, to=money, out_of=AttemptMoney.RESERVED)
+    price = _change(connection, attempt, to=money, at=at)
     connection.execute(
-        "UPDATE attempts SET money = ?, ended_at = ?, error_kind = ?, error_message = ?, error_body = ?, request_id = ?"
+        "UPDATE attempts SET ended_at = ?, error_kind = ?, error_message = ?, error_body = ?, request_id = ?"
         " WHERE id = ?",
         (
-            money,
             at,
             kind,
             message[:MAX_ERROR_CHARACTERS] or None,
@@ -229,6 +258,18 @@ def _settle(
         ),
     )
     return job, price
+
+
+def _change(connection: Connection, attempt: int, *, to: AttemptMoney, at: float) -> int:
+    """Change what has become of an attempt's price, in the sums of the day it was reserved on; the price."""
+    price, day, before, batch, simulated = connection.execute(
+        "SELECT a.price_microusd, a.day, a.money, b.id, b.simulated FROM attempts a"
+        " JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch WHERE a.id = ?",
+        (attempt,),
+    ).get
+    _move(connection, scopes(batch, day, simulated=bool(simulated)), price, to=to, out_of=AttemptMoney(before))
+    connection.execute("UPDATE attempts SET money = ?, settled_at = ? WHERE id = ?", (to, at, attempt))
+    return int(price)
 
 
 def _move(

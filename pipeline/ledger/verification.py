@@ -143,7 +143,7 @@ def _open_money(connection: Connection) -> Iterator[Finding]:
     """Money and pictures that only a person, or another run, can settle."""
     for state, number, unknown in connection.execute(
         "SELECT state, count(*), total(unknown_microusd) FROM jobs"
-        " WHERE state IN ('unknown', 'lost', 'spoiled', 'bought', 'buying') OR unknown_microusd > 0"
+        " WHERE NOT settled AND state IN ('unknown', 'lost', 'spoiled', 'bought', 'buying') OR unknown_microusd > 0"
         " GROUP BY state ORDER BY state"
     ):
         say = {

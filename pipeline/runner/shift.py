@@ -224,7 +224,7 @@ class Shift:
         codes = {cause.code for cause in self.halt.causes}
         if not skipped:
             codes.discard(ExitCode.TEMPORARY)  # asked to stop, but there was nothing left to do
-        if tally.unknown or tally.lost or tally.spoiled:
+        if tally.unknown or tally.lost + tally.spoiled > tally.settled:
             codes.add(ExitCode.MONEY_UNCLEAR)
         if tally.failed:
             codes.add(ExitCode.SOME_FAILED)
