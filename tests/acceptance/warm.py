@@ -106,9 +106,7 @@ def _become(asked: dict[str, Any], files: list[int]) -> NoReturn:
         os.chdir(asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["environment"])
-        if asked["file_limit_bytes"] is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (asked["file_limit_bytes"], resource.RLIM_INFINITY))
-        code = _measured(asked["words"])
+        code = _measured(asked["words"], asked["file_limit_bytes"] or resource.RLIM_INFINITY)
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - nothing may leave the fork but through its exit code
         traceback.print_exc()
@@ -116,7 +114,7 @@ def _become(asked: dict[str, Any], files: list[int]) -> NoReturn:
         os._exit(code)
 
 
-def _measured(words: list[str]) -> int:
+def _measured(words: list[str], file_limit_bytes: int) -> int:
     """The command's exit code; its coverage is kept where the tests' own is."""
     import coverage
 
@@ -124,10 +122,12 @@ def _measured(words: list[str]) -> int:
 
     coverage.process_startup()
     try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit_bytes, resource.RLIM_INFINITY))
         main(words)
     except SystemExit as end:
         return int(end.code or 0)
     finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         measuring = coverage.Coverage.current()
         if measuring is not None:
             measuring.stop()
