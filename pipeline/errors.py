@@ -10,6 +10,7 @@
     │   └── LedgerCorruptError         74  the ledger's file is damaged or not a ledger
     ├── LedgerBusyError                75  another run holds the ledger
     ├── DeclinedError                  75  a person was asked whether to spend, and said no
+    ├── StoppedError                   75  somebody asked to stop before anything was bought
     ├── AccountError                   77  the provider refuses the account
     │   ├── KeyRefusedError            77  the key is refused
     │   └── NoBalanceError             77  the account has no money left
@@ -44,13 +45,16 @@ class ExitCode(IntEnum):
     CONFIGURATION = 78
 
 
-#: When several apply, the one that comes first here; an error that stops a run before it starts stands alone.
+#: When several apply, the one that comes first here. The contract's order, with the two that may also end a run that
+#: has bought already (a folder that cannot be made, a host that downloads may not reach) after the money.
 SERIOUSNESS = (
     ExitCode.BUG,
     ExitCode.STORAGE,
     ExitCode.ACCOUNT,
     ExitCode.UNAVAILABLE,
     ExitCode.MONEY_UNCLEAR,
+    ExitCode.CANNOT_CREATE,
+    ExitCode.CONFIGURATION,
     ExitCode.BUDGET,
     ExitCode.TEMPORARY,
     ExitCode.SOME_FAILED,
@@ -158,6 +162,12 @@ class DeclinedError(FluxbatchError):
     exit_code = ExitCode.TEMPORARY
 
 
+class StoppedError(FluxbatchError):
+    """Somebody asked to stop before anything was bought."""
+
+    exit_code = ExitCode.TEMPORARY
+
+
 class AccountError(FluxbatchError):
     """The provider refuses the account."""
 
@@ -176,3 +186,12 @@ class ConfigurationError(FluxbatchError):
     """A setting is missing or wrong."""
 
     exit_code = ExitCode.CONFIGURATION
+
+
+def leading(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that matters of several that came at once: one of ours before a bug's."""
+    ours, others = group.split(FluxbatchError)
+    found: BaseException = ours or others or group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -219,6 +219,26 @@ def verify(output: Output = Path("output"), ledger: LedgerFile = None, json: Jso
     return verify_ledger(ledger_path(output, ledger), json=json)
 
 
+@ledger_app.command("resolve")
+def resolve(
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY...]", help="Job keys, or their first six digits or more.")
+    ] = None,
+    billed: Annotated[
+        bool | None, typer.Option("--billed/--not-billed", help="Whether the provider's bill has the money.")
+    ] = None,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Every job with unknown money, instead of keys.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Settle money that bought nothing, after reading the provider's bill."""
+    from pipeline.cli.settling import resolve_jobs
+
+    return resolve_jobs(ledger_path(output, ledger), keys or [], billed=billed, unknown=unknown, json=json)
+
+
 @ledger_app.command("spend")
 def spend(
     by: Annotated[SpendGroup, typer.Option(help="day, month, model, manifest or provider.")] = SpendGroup.day,

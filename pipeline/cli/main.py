@@ -1,7 +1,9 @@
 """The way in and the only way out: every error becomes one line, its remedy and its exit code."""
 
+import errno
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -10,7 +12,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.errors import ExitCode, FluxbatchError, ManifestError
+from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageError, leading
 
 #: What Typer returns for a command that Ctrl-C ended.
 _TYPER_INTERRUPTED = 130
@@ -19,12 +21,31 @@ _TYPER_INTERRUPTED = 130
 def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the words name, and exit with its code."""
     given = list(sys.argv[1:] if words is None else words)
+    _open_missing_streams()
+    # Until a run listens by itself, a request to end is an interruption like Ctrl-C, and told as one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = run_command(given, _commands)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         _hush()
+    except OSError as error:
+        _hush()
+        code = _fail(given, f"standard output cannot be written ({error.strerror})", ExitCode.STORAGE)
     sys.exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started without standard streams some that lead nowhere.
+
+    Otherwise the next files opened, the ledger among them, would get their numbers.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def _commands() -> typer.Typer:
@@ -41,20 +62,28 @@ def run_command(words: list[str], commands: Callable[[], typer.Typer]) -> int:
         if result == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         return int(result) if isinstance(result, int) else int(ExitCode.OK)
-    except TyperException as error:
-        return _misused(words, error.format_message().rstrip("."))
-    except FluxbatchError as error:
-        return _report(words, error)
-    except ExceptionGroup as group:
-        return _report(words, _first(group))
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail(words, "interrupted", ExitCode.TEMPORARY)
-    except (BrokenPipeError, SystemExit):  # Typer and Rich make the former the latter
-        # Whoever read our output has gone; there is nobody left to tell. But a run is not known to have ended well.
-        _hush()
-        return int(ExitCode.TEMPORARY if words[:1] == ["run"] else ExitCode.OK)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug must not print a traceback unasked
-        return _report(words, error)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - no traceback unasked, whatever it is
+        return _answer(words, error)
+
+
+def _answer(words: list[str], error: BaseException) -> int:
+    """Tell what went wrong; the exit code."""
+    match error:
+        case ExceptionGroup():
+            return _answer(words, leading(error))
+        case TyperException():
+            return _misused(words, error.format_message().rstrip("."))
+        case typer.Abort() | KeyboardInterrupt():
+            return _fail(words, "interrupted", ExitCode.TEMPORARY)
+        case BrokenPipeError() | SystemExit():  # Typer and Rich make the former the latter
+            # Whoever read our output has gone; there is nobody left to tell. But a run is not known to have ended well.
+            _hush()
+            return int(ExitCode.TEMPORARY if words[:1] == ["run"] else ExitCode.OK)
+        case OSError(errno=errno.ENOSPC | errno.EIO | errno.EDQUOT):
+            _hush()
+            return _report(words, StorageError(f"standard output cannot be written ({error.strerror})"))
+        case _:
+            return _report(words, error)
 
 
 def _hush() -> None:
@@ -68,15 +97,6 @@ def _misused(words: list[str], message: str) -> int:
     if message.startswith("Usage:"):  # no words at all: the help is the answer
         return _fail(words, message, ExitCode.USAGE, prefix="")
     return _fail(words, message, ExitCode.USAGE, remedy="see fluxbatch --help")
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that matters of several: one of ours before a bug's."""
-    ours, bugs = group.split(FluxbatchError)
-    found: BaseException = ours if ours is not None else bugs if bugs is not None else group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 def _report(words: list[str], error: BaseException) -> int:

@@ -96,5 +96,9 @@ def run_options(
         budget_microusd=microusd,
         concurrency=concurrency,
         limit=limit,
+        own_budget=budget is not None,
+        words="".join(
+            f" --{name} {value}" for name, value in (("limit", limit), ("concurrency", concurrency)) if value
+        ),
         policy=Policy(resend_unknown=resend_unknown, retry_failed=retry_failed, rebuy_lost=rebuy_lost),
     )

@@ -78,7 +78,7 @@ def _money(plan: Plan) -> list[str]:
         bonus = plan.with_bonus_microusd
         percent = round(100 * (plan.credit_factor - 1))
         lines.append(
-            f"With the {percent} % top-up bonus that is ${format_usd(bonus)} of what you pay,"
+            f"With the {percent} % top-up bonus that is ${format_usd(round(bonus, -3))} of what you pay,"
             f" {saving_percent(bonus, official)} % less than the official price"
         )
     if plan.budget_microusd is not None:

@@ -1,23 +1,25 @@
 """``fluxbatch run``: manifests in, progress while it goes on, a summary and an exit code at the end."""
 
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import anyio
 from rich.console import Console
 
 from pipeline.cli.tables import show_summary
-from pipeline.errors import ExitCode, most_serious
-from pipeline.manifest import load_manifest
+from pipeline.errors import ExitCode, FluxbatchError, most_serious
+from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
 from pipeline.report.progress import show_lines, show_live
-from pipeline.runner import RunOptions, run_async
+from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, run_async, unless_stopped
 
 #: What ends a run for reasons that the manifests after it would meet too.
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
@@ -25,37 +27,90 @@ _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE
 
 def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool) -> int:
     """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought."""
-    manifests = [load_manifest(path) for path in paths]
     err = Console(stderr=True, highlight=False)
-    out = err if json else Console(highlight=False)
+    asks = not yes and sys.stdin.isatty() and err.is_terminal
     options = replace(
         options,
-        handle_signals=True,
         notice=partial(_notice, err),
         watch=None if quiet else partial(_watch, err),
-        confirm=None if yes or not (sys.stdin.isatty() and err.is_terminal) else partial(_confirm, err),
+        confirm=partial(_confirm, err) if asks else None,
     )
-    summaries: list[Summary] = []
-    for manifest in manifests:
-        summary = anyio.run(partial(run_async, manifest, options), backend_options={"use_uvloop": _uvloop()})
-        summaries.append(summary)
-        if not quiet or summary.exit_code is not ExitCode.OK:
-            show_summary(err if quiet else out, summary)
-        if summary.stopped or summary.exit_code in _STOPS:
-            break
-    unbegun = [str(manifest.path) for manifest in manifests[len(summaries) :]]
-    codes = [summary.exit_code for summary in summaries]
-    if unbegun:
-        _notice(err, f"not begun: {', '.join(unbegun)}")
-        codes.append(ExitCode.TEMPORARY)
-    code = most_serious(codes)
+    out = err if json or quiet else Console(highlight=False)
+    batch = _Batch(options, out=out, quiet=quiet)
+    anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
+        signal.signal(number, signal.SIG_IGN)
     if json:
-        sys.stdout.write(to_json(combined(summaries) | {"exit_code": int(code)}) + "\n")
-    return int(code)
+        sys.stdout.write(to_json(batch.as_json()) + "\n")
+    return int(batch.exit_code)
+
+
+class _Batch:
+    """Several manifests, one after the other, under one pair of signals."""
+
+    def __init__(self, options: RunOptions, *, out: Console, quiet: bool) -> None:
+        self._options = options
+        self._out = out
+        self._quiet = quiet
+        self._summaries: list[Summary] = []
+        self._error: FluxbatchError | None = None
+        self._unbegun = 0
+
+    async def run(self, paths: list[Path]) -> None:
+        stop = Stop()
+        options = replace(self._options, stop=stop)
+        async with asked_by_signals(stop, options.notice):
+            manifests = await unless_stopped(stop, _load, paths)
+            for manifest in manifests:
+                configured(manifest.profile, options.environment)
+            for manifest in manifests:
+                if stop.asked or self._ended:
+                    break
+                await self._run_one(manifest, options)
+        unbegun = [str(manifest.path) for manifest in manifests[len(self._summaries) + (self._error is not None) :]]
+        self._unbegun = len(unbegun)
+        if unbegun:
+            options.notice(f"not begun: {', '.join(unbegun)}")
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The most serious of what the manifests came to."""
+        codes = [summary.exit_code for summary in self._summaries]
+        codes += [self._error.exit_code] if self._error else []
+        codes += [ExitCode.TEMPORARY] if self._unbegun else []
+        return most_serious(codes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract's object; with the error that kept a later manifest from being run."""
+        told = combined(self._summaries) | {"exit_code": int(self.exit_code)}
+        if self._error is not None:
+            told |= {"error": self._error.message, "remedy": self._error.remedy}
+        return told
+
+    @property
+    def _ended(self) -> bool:
+        return self._error is not None or any(summary.exit_code in _STOPS for summary in self._summaries)
+
+    async def _run_one(self, manifest: Manifest, options: RunOptions) -> None:
+        try:
+            summary = await run_async(manifest, options)
+        except FluxbatchError as error:
+            if not self._summaries:
+                raise  # nothing has been bought: the error alone is the outcome
+            self._error = error
+            options.notice(f"fluxbatch: {manifest.path}: {error}")
+            return
+        self._summaries.append(summary)
+        if not self._quiet or summary.exit_code is not ExitCode.OK:
+            show_summary(self._out, summary)
+
+
+def _load(paths: list[Path]) -> list[Manifest]:
+    return [load_manifest(path) for path in paths]
 
 
 def _notice(console: Console, text: str) -> None:
-    console.print(text, markup=False)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 async def _watch(console: Console, snapshot: Callable[[], Snapshot]) -> None:
@@ -70,8 +125,7 @@ def _confirm(console: Console, plan: Plan) -> bool:
     console.print(
         f"No budget is set. This run would buy {plan.to_buy:,} pictures for at most ${cost}, and not a cent more."
     )
-    return console.input("Go on? [y/N] ", markup=False).strip().lower() in {"y", "yes"}
-
-
-def _uvloop() -> bool:
-    return find_spec("uvloop") is not None
+    try:
+        return console.input("Go on? [y/N] ", markup=False).strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False

@@ -23,9 +23,13 @@ class Summary:
         stored: Pictures bought and kept by this run.
         reused: Kept from an earlier run, or the same as an earlier row of this one.
         skipped: Not bought because the run stopped early, rows not yet read included.
-        unfetched: How many of ``lost`` are still within their window: a rerun may fetch them.
+        passing: How many of ``failed`` a rerun tries again by itself.
+        unfetched: How many of ``lost`` a rerun may still fetch.
+        settled: How many of ``lost`` and ``spoiled`` a person has accepted.
         url_age_max_s: The oldest a URL was when its picture was stored; None when none was.
-        stopped: Somebody asked for the run to stop, whether or not there was anything left to do.
+        words: The options of this run that a next one needs too, as words.
+        own_budget: Whether the budget was given with the command.
+        causes: Why buying stopped, as the exit codes it leads to; empty when it did not.
         notes: What people should know besides, one line each.
         troubles: What went wrong with which job, one line each; at least SHOWN_TROUBLES + 1 when there are more.
     """
@@ -37,12 +41,14 @@ class Summary:
     stored: int
     reused: int
     failed: int
+    passing: int = 0
     unknown: int
     lost: int
     spoiled: int
     skipped: int
     wrong_shape: int
     unfetched: int
+    settled: int = 0
     spend_microusd: int
     unknown_microusd: int
     manifest_spend_microusd: int
@@ -54,7 +60,9 @@ class Summary:
     ledger: str
     output: str
     simulated: bool
-    stopped: bool = False
+    words: str = ""
+    own_budget: bool = False
+    causes: tuple[ExitCode, ...] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 
@@ -62,6 +70,11 @@ class Summary:
     def jobs(self) -> int:
         """All rows of the manifest, by what has become of them."""
         return sum((self.stored, self.reused, self.failed, self.unknown, self.lost, self.spoiled, self.skipped))
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody asked for the run to stop, be there anything left to do or not."""
+        return ExitCode.TEMPORARY in self.causes
 
     def as_json(self) -> dict[str, Any]:
         """The contract's object: see ``docs/design.md``. Money is a string of US dollars."""
@@ -135,29 +148,49 @@ class Summary:
         return money
 
     def _advice(self) -> list[str]:
+        """What to do next, the most pressing first; each line ends with its command."""
+        again = self._again()
         export = f"fluxbatch ledger export --format csv --ledger {shlex.quote(self.ledger)}"
-        again = f"fluxbatch run {shlex.quote(self.manifest_path)}{self._places()}"
-        advice = []
-        if self.unfetched:
-            advice.append(f"{self.unfetched} paid pictures can still be fetched; run again now: {again}")
-        if self.failed:
-            advice.append(f"What failed and why: {export}")
-            advice.append(f"What was refused is asked again only with: {again} --retry-failed")
-        if self.unknown:
-            advice.append(
-                f"Answers were lost: at most ${format_usd(self.manifest_unknown_microusd)} of this manifest may have"
-                f" been billed for nothing. Read the provider's bill, then: {again} --resend-unknown"
-            )
-        if self.lost - self.unfetched + self.spoiled > 0:
-            advice.append(f"Paid pictures are gone; to pay for them once more: {again} --rebuy-lost")
-        if self.wrong_shape:
-            advice.append(
-                f"{self.wrong_shape} pictures are not of the ratio asked for; they are marked wrong_shape in: {export}"
-            )
-        if self.skipped and not advice:
-            more = " with a larger budget (limits: in the manifest, or --budget)" * (self.exit_code is ExitCode.BUDGET)
-            advice.append(f"The rest is bought by running again{more}: {again}")
-        return advice
+        gone = self.lost + self.spoiled - self.unfetched - self.settled
+        refused = self.failed - self.passing
+        answers = (
+            f"Answers were lost: at most ${format_usd(self.manifest_unknown_microusd)} of this manifest may have been"
+            " billed for nothing. Read the provider's bill; settle it with fluxbatch ledger resolve, or ask again:"
+            f" {again} --resend-unknown"
+        )
+        shapes = f"{_pictures(self.wrong_shape)} not of the ratio asked for, marked wrong_shape in: {export}"
+        lines = (
+            (self.unfetched, f"{_pictures(self.unfetched, 'paid ')} can still be fetched; run again now: {again}"),
+            (self.unknown, answers),
+            (gone, f"{_pictures(gone, 'paid ')} gone; to pay once more: {again} --rebuy-lost"),
+            (refused, f"What was refused is asked again only with: {again} --retry-failed"),
+            (self.wrong_shape, shapes),
+            (self.skipped + self.passing, self._rest()),
+        )
+        return [line for number, line in lines if number > 0]
+
+    def _rest(self) -> str:
+        """How to get what was not bought, by what kept it from being bought."""
+        again = self._again()
+        if ExitCode.BUDGET in self.causes:
+            larger = self._again(budget=" --budget MORE")
+            return f"The rest needs a larger budget, in the manifest's limits or so: {larger}"
+        if ExitCode.ACCOUNT in self.causes:
+            return f"When the key is right and the account has money: {again}"
+        if ExitCode.UNAVAILABLE in self.causes:
+            return f"When the provider serves again: {again}"
+        return f"The rest is bought by running again: {again}"
+
+    def _again(self, *, budget: str | None = None) -> str:
+        """The command of a next run on the same manifest, output, ledger and terms."""
+        if budget is None:
+            given = self.own_budget and self.budget_microusd is not None
+            budget = f" --budget {format_usd(self.budget_microusd or 0, places=2)}" if given else ""
+        return f"fluxbatch run {shlex.quote(self.manifest_path)}{self._places()}{budget}{self.words}"
+
+
+def _pictures(number: int, kind: str = "") -> str:
+    return f"{number:,} {kind}picture{'s' if number != 1 else ''}"
 
 
 def combined(summaries: Iterable[Summary]) -> dict[str, Any]:

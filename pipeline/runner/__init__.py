@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.deliver import prepare_output
-from pipeline.errors import OutputError
+from pipeline.errors import OutputError, leading
 from pipeline.ledger import LedgerWriter, Policy, hold
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import parse_usd
@@ -21,6 +21,7 @@ from pipeline.runner.endpoint import configured, open_endpoint
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.planning import bounded, plan_of
 from pipeline.runner.shift import Shift, Tools
+from pipeline.runner.stop import Stop, asked_by_signals, unless_stopped
 from pipeline.transport import ApiTransport, DownloadTransport
 
 
@@ -35,6 +36,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         StorageError: The disk is full or fails; the ledger is damaged.
         LedgerBusyError: Another run holds the ledger.
         DeclinedError: ``options.confirm`` said no.
+        StoppedError: ``options.stop`` was asked before anything was bought.
     """
     clock = clock or SystemClock()
     configured(manifest.profile, options.environment)
@@ -59,7 +61,10 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         )
         shop = ImagesClient(api, base_url=endpoint.base_url, wire=profile.wire, window_s=profile.window_s, clock=clock)
         tools = Tools(ledger=ledger, run=begun, shop=shop, downloads=downloads, clock=clock)
-        return await Shift(manifest, options, tools).work()
+        try:
+            return await Shift(manifest, options, tools).work()
+        except ExceptionGroup as group:
+            raise leading(group) from group
 
 
 def run(
@@ -112,4 +117,14 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-__all__ = ["RunOptions", "Watch", "plan_of", "run", "run_async"]
+__all__ = [
+    "RunOptions",
+    "Stop",
+    "Watch",
+    "asked_by_signals",
+    "configured",
+    "plan_of",
+    "run",
+    "run_async",
+    "unless_stopped",
+]

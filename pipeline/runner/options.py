@@ -10,6 +10,7 @@ from pipeline.ledger import Caps, Policy
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan
 from pipeline.report import Snapshot
+from pipeline.runner.stop import Stop
 
 #: Shows a run while it goes on; is cancelled at its end.
 Watch = Callable[[Callable[[], Snapshot]], Coroutine[Any, Any, None]]
@@ -31,7 +32,9 @@ class RunOptions:
         policy: What may be bought again.
         limit: Only the first so many jobs.
         environment: Where the key and the base URL are looked for.
-        handle_signals: Whether SIGINT and SIGTERM stop the run gently (main thread only).
+        stop: Asked from elsewhere to end the run; see ``asked_by_signals``.
+        own_budget: Whether the budget was given here, rather than derived from the plan.
+        words: Other options, as words, that a next run needs to be the same: they go into the advice of the summary.
         watch: Shows progress.
         confirm: Asked, where no budget is set at all, whether to spend what the plan says; None: not asked.
         notice: Told, in one line, of what people should see at once.
@@ -44,7 +47,9 @@ class RunOptions:
     policy: Policy = field(default_factory=Policy)
     limit: int | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    handle_signals: bool = False
+    stop: Stop | None = None
+    own_budget: bool = False
+    words: str = ""
     watch: Watch | None = None
     confirm: Callable[[Plan], bool] | None = None
     notice: Callable[[str], None] = _quiet

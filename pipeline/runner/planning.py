@@ -3,13 +3,12 @@
 from dataclasses import replace
 from functools import partial
 
-import anyio.to_thread
-
 from pipeline.errors import DeclinedError
 from pipeline.ledger import Caps, Ledger
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan, make_plan
 from pipeline.runner.options import RunOptions
+from pipeline.runner.stop import unless_stopped
 
 
 def plan_of(manifest: Manifest, options: RunOptions) -> Plan:
@@ -37,11 +36,12 @@ async def bounded(manifest: Manifest, options: RunOptions) -> RunOptions:
 
     Raises:
         DeclinedError: Somebody was asked whether to spend that much, and said no.
+        StoppedError: Somebody asked to stop meanwhile.
     """
     if options.caps_of(manifest) != Caps():
         return options
-    plan = await anyio.to_thread.run_sync(plan_of, manifest, options)
-    asks = options.confirm is not None and plan.to_buy and not manifest.profile.simulated
-    if asks and options.confirm is not None and not options.confirm(plan):
+    plan = await unless_stopped(options.stop, plan_of, manifest, options)
+    asks = plan.to_buy and not manifest.profile.simulated
+    if asks and options.confirm is not None and not await unless_stopped(options.stop, options.confirm, plan):
         raise DeclinedError("nothing was bought, as you wished")
     return replace(options, budget_microusd=plan.committed_microusd + plan.worst_case_microusd)

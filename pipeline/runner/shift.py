@@ -1,10 +1,8 @@
 """One run at work: the parts wired together, the one task group, the signals, and the count at the end."""
 
-import signal
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from textwrap import shorten
 
 import anyio
 import anyio.to_thread
@@ -12,15 +10,17 @@ import anyio.to_thread
 from pipeline.catalog import models
 from pipeline.clock import Clock
 from pipeline.deliver import Backlog, Courier, DeliveryQueue, Purchase, Transport, place, run_pool
-from pipeline.errors import ExitCode, FluxbatchError, most_serious
-from pipeline.ledger import LedgerWriter, Run, Tally, Trouble
+from pipeline.errors import ExitCode, FluxbatchError
+from pipeline.ledger import LedgerWriter, Run
 from pipeline.manifest import Manifest
 from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
+from pipeline.runner.closing import End, summarize
 from pipeline.runner.desk import Desk, Ear, Recorder
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
+from pipeline.runner.stop import Stop
 
 #: Orders ready to be bought, and purchases ready to be fetched, beyond those in hand: enough to keep both sides busy.
 ORDERS_AHEAD = 64
@@ -48,6 +48,7 @@ class Shift:
         self._started = tools.clock.monotonic()
         self._total: int | None = None
         self._elsewhere = 0
+        self._misplaced = 0
         self.halt = Halt()
         self._ear = Ear(options)
         workers = manifest.limits.downloads
@@ -92,11 +93,12 @@ class Shift:
         """
         with anyio.CancelScope() as leave_at_once:
             async with anyio.create_task_group() as group:
-                if self._options.handle_signals:
-                    group.start_soon(self._listen, leave_at_once)
+                if self._options.stop is not None:
+                    group.start_soon(self._obey, self._options.stop, leave_at_once)
                 if self._options.watch is not None:
                     group.start_soon(self._options.watch, self.snapshot)
                 try:
+                    await self._count()
                     await self._rescue()
                     await self._buy()
                     await self._place()
@@ -129,18 +131,18 @@ class Shift:
             stopping=self.halt.called,
         )
 
-    async def _listen(self, leave_at_once: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                name = signal.Signals(number).name
-                if any(cause.code is ExitCode.TEMPORARY for cause in self.halt.causes):
-                    self._options.notice(f"{name} again: leaving at once; what is under way is held as unknown")
-                    leave_at_once.cancel()
-                    return
-                self._options.notice(
-                    f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)"
-                )
-                self.halt.call(ExitCode.TEMPORARY, f"stopped by {name}")
+    async def _obey(self, stop: Stop, leave_at_once: anyio.CancelScope) -> None:
+        await stop.gently()
+        self.halt.call(ExitCode.TEMPORARY, f"stopped by {stop.reason}")
+        await stop.at_once()
+        leave_at_once.cancel()
+
+    async def _count(self) -> None:
+        """Count the rows where that is cheap, for the progress and for a run that is cut short."""
+        if self._manifest.rows_files:
+            return
+        counted = await anyio.to_thread.run_sync(lambda: sum(1 for _ in self._manifest.jobs()))
+        self._total = counted if self._options.limit is None else min(counted, self._options.limit)
 
     async def _rescue(self) -> None:
         """Fetch what an earlier run bought and did not store, before anything new is bought."""
@@ -173,15 +175,11 @@ class Shift:
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""
-        rows = self._manifest.jobs()
-        if not self._manifest.rows_files:
-            counted = await anyio.to_thread.run_sync(lambda: sum(1 for _ in self._manifest.jobs()))
-            self._total = counted if self._options.limit is None else min(counted, self._options.limit)
         async with anyio.create_task_group() as fetching:
             fetching.start_soon(partial(run_pool, self._queue, self._courier, workers=self._manifest.limits.downloads))
             send, receive = anyio.create_memory_object_stream[Order](ORDERS_AHEAD)
             async with anyio.create_task_group() as buying:
-                buying.start_soon(self._planner.work, islice(rows, self._options.limit), send)
+                buying.start_soon(self._planner.work, islice(self._manifest.jobs(), self._options.limit), send)
                 for _ in range(self._options.concurrency_of(self._manifest)):
                     buying.start_soon(self._work, receive.clone())
                 receive.close()
@@ -202,6 +200,7 @@ class Shift:
                 made = await anyio.to_thread.run_sync(place, self._options.output, here, there)
             except FluxbatchError as error:
                 self._options.notice(str(error))
+                self._misplaced += 1
                 continue
             await self._tools.ledger.place(placement=placement, path=self._places.recorded(made))
 
@@ -210,61 +209,22 @@ class Shift:
 
     async def _close(self) -> Summary:
         """Hold as unknown what will not be answered, count everything, and end the run in the ledger."""
-        ledger, run = self._tools.ledger, self._tools.run
+        ledger, run, planner = self._tools.ledger, self._tools.run, self._planner
         await ledger.abandon(run)
-        tally = await ledger.tally(run)
-        troubles = await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)
-        summary = self._summarize(tally, troubles, unfetched=len(await ledger.unfetched()))
-        await ledger.end(run, exit_code=int(summary.exit_code))
-        return summary
-
-    def _summarize(self, tally: Tally, troubles: list[Trouble], *, unfetched: int) -> Summary:
-        skipped = tally.planned + self._planner.unread
-        manifest, options = self._manifest, self._options
-        codes = {cause.code for cause in self.halt.causes}
-        if not skipped:
-            codes.discard(ExitCode.TEMPORARY)  # asked to stop, but there was nothing left to do
-        if tally.unknown or tally.lost + tally.spoiled > tally.settled:
-            codes.add(ExitCode.MONEY_UNCLEAR)
-        if tally.failed:
-            codes.add(ExitCode.SOME_FAILED)
-        return Summary(
-            run_id=self._tools.run.run_id,
-            manifest=manifest.name,
-            manifest_path=str(manifest.path),
-            edition=manifest.edition,
-            stored=tally.stored,
-            reused=tally.reused,
-            failed=tally.failed,
-            unknown=tally.unknown,
-            lost=tally.lost,
-            spoiled=tally.spoiled,
-            skipped=skipped,
-            wrong_shape=tally.wrong_shape,
-            unfetched=min(unfetched, tally.lost),
-            spend_microusd=tally.spend_microusd,
-            unknown_microusd=tally.unknown_microusd,
-            manifest_spend_microusd=tally.batch_spend_microusd,
-            manifest_unknown_microusd=tally.batch_unknown_microusd,
-            budget_microusd=options.budget_of(manifest),
+        end = End(
+            tally=await ledger.tally(run),
+            troubles=tuple(await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)),
+            unread=planner.unread if planner.finished else max(planner.unread, (self._total or 0) - planner.seen),
+            read_all=planner.finished,
+            misplaced=self._misplaced,
+            causes=tuple(self.halt.causes),
+            notes=(*self._producer.notes, *self._afar()),
             elapsed_s=self._tools.clock.monotonic() - self._started,
-            url_age_max_s=tally.url_age_max_s,
-            exit_code=most_serious(codes),
-            ledger=str(options.ledger_path),
-            output=str(options.output),
-            simulated=manifest.profile.simulated,
-            stopped=any(cause.code is ExitCode.TEMPORARY for cause in self.halt.causes),
-            notes=(*(f"Stopped: {cause.message}" for cause in self.halt.causes), *self._producer.notes, *self._afar()),
-            troubles=tuple(_told(trouble) for trouble in troubles),
         )
+        await ledger.end(run, exit_code=int(end.exit_code))
+        return summarize(self._manifest, self._options, run, end)
 
     def _afar(self) -> list[str]:
         if not self._elsewhere:
             return []
         return [f"{self._elsewhere} pictures of this ledger belong to another output folder and were left alone"]
-
-
-def _told(trouble: Trouble) -> str:
-    prompt = shorten(trouble.prompt, 40, placeholder="…")
-    what = f"row {trouble.index} ({prompt})" if prompt else f"row {trouble.index}"
-    return f"{what}: {trouble.state}: {shorten(trouble.message, 200, placeholder='…')}"

@@ -235,6 +235,15 @@ def assert_proven(workspace: Workspace, row: Row) -> None:
         assert parse_ratio(row.ratio).fits(*image.size)
 
 
+def assert_told(ended: Ended, code: int, *words: str) -> None:
+    """The exit code, and the words on standard error in a few plain lines without a traceback."""
+    assert ended.code == code, ended.err
+    assert "Traceback" not in ended.err
+    assert ended.err.count("\n") <= 3, ended.err
+    for word in words:
+        assert word in ended.err, ended.err
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something to have happened."""
     while not condition():  # noqa: ASYNC110 - another process does it, and sends no event

@@ -62,7 +62,22 @@ def test_the_exit_codes_are_the_contracts() -> None:
 
 
 def test_the_order_of_seriousness_is_the_contracts() -> None:
-    assert list(SERIOUSNESS) == CONTRACT_ORDER
+    assert [code for code in SERIOUSNESS if code not in {73, 78}] == CONTRACT_ORDER
+
+
+@pytest.mark.parametrize("code", [73, 78])
+def test_money_that_is_unclear_is_more_serious_than_a_setting(code: int) -> None:
+    """One picture that may not be fetched ended a run with 78, and hid that others were unknown."""
+    assert most_serious([ExitCode(code), ExitCode.MONEY_UNCLEAR, ExitCode.BUDGET]) is ExitCode.MONEY_UNCLEAR
+    assert most_serious([ExitCode(code), ExitCode.BUDGET]) == code
+
+
+def test_the_leading_error_of_several_is_one_of_ours() -> None:
+    ours = errors.StorageError("full")
+    group = ExceptionGroup("", [ValueError("bug"), ExceptionGroup("", [ours])])
+
+    assert errors.leading(group) is ours
+    assert isinstance(errors.leading(ExceptionGroup("", [ValueError("bug")])), ValueError)
 
 
 def test_the_more_serious_of_any_two_wins() -> None:

@@ -215,12 +215,43 @@ def test_what_can_still_be_fetched_is_told_first_because_it_is_urgent() -> None:
 
 
 def test_after_the_budgets_end_running_again_needs_a_larger_one() -> None:
-    advice = summary(skipped=1, exit_code=ExitCode.BUDGET).lines()[-1]
+    advice = summary(skipped=1, causes=(ExitCode.BUDGET,), own_budget=True, words=" --limit 3").lines()[-1]
 
     assert advice == (
-        "The rest is bought by running again with a larger budget (limits: in the manifest, or --budget):"
-        " fluxbatch run jobs/spring.yaml"
+        "The rest needs a larger budget, in the manifest's limits or so:"
+        " fluxbatch run jobs/spring.yaml --budget MORE --limit 3"
     )
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (ExitCode.ACCOUNT, "When the key is right and the account has money: "),
+        (ExitCode.UNAVAILABLE, "When the provider serves again: "),
+        (ExitCode.TEMPORARY, "The rest is bought by running again: "),
+    ],
+)
+def test_what_was_not_bought_waits_for_what_kept_it_from_being_bought(cause: ExitCode, says: str) -> None:
+    advice = summary(skipped=1, unknown=1, causes=(cause,)).lines()
+
+    assert advice[-1] == says + "fluxbatch run jobs/spring.yaml"
+    assert advice[-2].startswith("Answers were lost")
+
+
+def test_the_next_command_keeps_within_the_budget_and_the_limit_that_were_given() -> None:
+    advice = summary(unknown=1, budget_microusd=80_000, own_budget=True, words=" --limit 2").lines()[-1]
+
+    assert advice.endswith("fluxbatch run jobs/spring.yaml --budget 0.08 --limit 2 --resend-unknown")
+
+
+def test_what_failed_for_a_passing_reason_needs_no_word() -> None:
+    advice = summary(failed=2, passing=2).lines()[-1]
+
+    assert advice == "The rest is bought by running again: fluxbatch run jobs/spring.yaml"
+
+
+def test_a_loss_that_a_person_has_accepted_needs_no_advice() -> None:
+    assert not [line for line in summary(lost=1, spoiled=1, settled=2).lines() if "--rebuy-lost" in line]
 
 
 @pytest.mark.parametrize(

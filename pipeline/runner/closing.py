@@ -1,0 +1,95 @@
+"""The count at the end of a run: what the ledger says has become of its rows, and the exit code that follows."""
+
+from dataclasses import dataclass
+from textwrap import shorten
+
+from pipeline.errors import ExitCode, most_serious
+from pipeline.ledger import Run, Tally, Trouble
+from pipeline.manifest import Manifest
+from pipeline.produce import Cause
+from pipeline.report import Summary
+from pipeline.runner.options import RunOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a run came to its end.
+
+    Attributes:
+        unread: Rows that were never held against the ledger.
+        read_all: Whether every row was read, or counted.
+        misplaced: Rows whose stored picture could not be put where they want it.
+        causes: Why buying stopped.
+        notes: What people should know besides.
+    """
+
+    tally: Tally
+    troubles: tuple[Trouble, ...]
+    unread: int
+    read_all: bool
+    misplaced: int
+    causes: tuple[Cause, ...]
+    notes: tuple[str, ...]
+    elapsed_s: float
+
+    @property
+    def skipped(self) -> int:
+        """Rows not bought because the run stopped early."""
+        return self.tally.planned + self.unread
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The most serious of what applies."""
+        tally = self.tally
+        codes = {cause.code for cause in self.causes}
+        if self.read_all and not self.skipped:
+            codes.discard(ExitCode.TEMPORARY)  # asked to stop, but there was nothing left to do
+        if tally.unknown or tally.lost + tally.spoiled > tally.settled:
+            codes.add(ExitCode.MONEY_UNCLEAR)
+        if tally.failed or self.misplaced:
+            codes.add(ExitCode.SOME_FAILED)
+        return most_serious(codes)
+
+
+def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Summary:
+    """Say what the run came to."""
+    tally = end.tally
+    return Summary(
+        run_id=run.run_id,
+        manifest=manifest.name,
+        manifest_path=str(manifest.path),
+        edition=manifest.edition,
+        stored=tally.stored,
+        reused=tally.reused - end.misplaced,
+        failed=tally.failed + end.misplaced,
+        passing=tally.passing,
+        unknown=tally.unknown,
+        lost=tally.lost,
+        spoiled=tally.spoiled,
+        skipped=end.skipped,
+        wrong_shape=tally.wrong_shape,
+        unfetched=tally.bought,
+        settled=tally.settled,
+        spend_microusd=tally.spend_microusd,
+        unknown_microusd=tally.unknown_microusd,
+        manifest_spend_microusd=tally.batch_spend_microusd,
+        manifest_unknown_microusd=tally.batch_unknown_microusd,
+        budget_microusd=options.budget_of(manifest),
+        elapsed_s=end.elapsed_s,
+        url_age_max_s=tally.url_age_max_s,
+        exit_code=end.exit_code,
+        ledger=str(options.ledger_path),
+        output=str(options.output),
+        words=options.words,
+        simulated=manifest.profile.simulated,
+        own_budget=options.own_budget,
+        causes=tuple(cause.code for cause in end.causes),
+        notes=(*(f"Stopped: {cause.message}" for cause in end.causes), *end.notes),
+        troubles=tuple(_told(trouble) for trouble in end.troubles),
+    )
+
+
+def _told(trouble: Trouble) -> str:
+    prompt = shorten(trouble.prompt, 40, placeholder="…")
+    what = f"row {trouble.index} ({prompt})" if prompt else f"row {trouble.index}"
+    return f"{what}: {trouble.state}: {shorten(trouble.message, 200, placeholder='…')}"
