@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -43,13 +44,16 @@ def _write_part(shelf: Shelf, output: Path, job_key: str, path: str, image: byte
         raise trouble(exc, output / path) from exc
 
 
-def place(output: Path, stored_path: str, wanted_path: str, *, disk: Disk | None = None) -> str:
+def place(output: Path, stored_path: str, wanted_path: str, *, sha256: str, disk: Disk | None = None) -> str:
     """Give a stored picture a second place: a hard link, else a copy. Blocks; call from a thread.
+
+    Its bytes are read first: a file that is no more what was stored is not spread.
 
     Args:
         output: The output folder.
         stored_path: Where the picture is, relative to it, with its suffix.
         wanted_path: Where it is wanted too, without one, as in ``Purchase.path``.
+        sha256: Of the picture, hex.
         disk: The file system; the machine's when None.
 
     Returns:
@@ -57,13 +61,12 @@ def place(output: Path, stored_path: str, wanted_path: str, *, disk: Disk | None
         has the name.
 
     Raises:
-        OutputError: The picture is not there any more, or the place cannot be made.
+        OutputError: The picture is not there any more, or is another, or the place cannot be made.
         StorageError: The disk is full or fails.
     """
     disk = disk or Disk()
     shelf, source = Shelf(output, disk), output / stored_path
-    if disk.look(source) is None:
-        raise OutputError(f"{source}: the picture is not there any more", remedy="see fluxbatch ledger verify")
+    _recognize(disk, source, sha256)
     # Named after its place and process, so that two runs on one folder never share it.
     mark = hashlib.sha256(wanted_path.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     try:
@@ -73,6 +76,20 @@ def place(output: Path, stored_path: str, wanted_path: str, *, disk: Disk | None
         return shelf.relative(name_file(disk, source, output / wanted_path, suffix, spare=spare))
     except OSError as exc:
         raise trouble(exc, output / wanted_path) from exc
+
+
+def _recognize(disk: Disk, source: Path, sha256: str) -> None:
+    """Refuse a file that is not the picture it is taken for."""
+    try:
+        status = disk.look(source)
+        same = status is not None and stat.S_ISREG(status.st_mode) and disk.digest(source).hex() == sha256
+    except OSError as exc:
+        raise trouble(exc, source) from exc
+    if same:
+        return
+    gone = status is None or not stat.S_ISREG(status.st_mode)
+    reason = "the picture is not there any more" if gone else "is not the picture that was stored"
+    raise OutputError(f"{source}: {reason}", remedy="see fluxbatch ledger verify")
 
 
 def prepare_output(output: Path, *, floor_bytes: int = FLOOR_BYTES, disk: Disk | None = None) -> None:

@@ -22,6 +22,7 @@ from pipeline.ledger.records import (
     Tally,
     Trouble,
     Unfetched,
+    Unplaced,
     Verdict,
 )
 from pipeline.ledger.settling import settle
@@ -54,6 +55,7 @@ __all__ = [
     "Tally",
     "Trouble",
     "Unfetched",
+    "Unplaced",
     "Verdict",
     "Verification",
     "export",

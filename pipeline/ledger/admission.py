@@ -2,37 +2,71 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.job import Job, UnfitRow
+from pipeline.ledger import presence, steps
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import Admission, Policy, Run, Verdict
 from pipeline.ledger.states import JobState
 
 
 def admit(
-    connection: Connection, *, run: Run, rows: Sequence[tuple[Job | UnfitRow, str]], policy: Policy
+    connection: Connection,
+    *,
+    run: Run,
+    rows: Sequence[tuple[Job | UnfitRow, str]],
+    policy: Policy,
+    folder: Path,
 ) -> list[Admission]:
     """Record that this run has seen these rows, and say of each what is to be done.
 
     Args:
         rows: Each with the place it wants (relative to the ledger's folder, no suffix).
+        folder: The ledger's. What is stored is looked for there: a picture that is gone is not kept, but lost (I).
+
+    Raises:
+        StorageError: It cannot be seen whether a picture is still there.
     """
-    return [_admit(connection, run, row, wanted, policy) for row, wanted in rows]
+    return [_admit(connection, run, row, wanted, policy, folder) for row, wanted in rows]
 
 
-def _admit(connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, policy: Policy) -> Admission:
+def _admit(
+    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, policy: Policy, folder: Path
+) -> Admission:
     job = _job(connection, row)
     placement, path, duplicate = _placement(connection, run, row, wanted, job)
     state_text, passing = connection.execute("SELECT state, passing FROM jobs WHERE id = ?", (job,)).get
-    state = JobState(state_text)
+    state = _look(connection, folder, job, JobState(state_text))
     verdict, stored_path = Verdict.SETTLED, None
-    if state is JobState.STORED and path is None:
-        stored_path = _stored_path(connection, job)
-        verdict = Verdict.PLACE if stored_path is not None else Verdict.SETTLED
+    if state is JobState.STORED:
+        stored_path = _elsewhere(connection, folder, job, placement, path)
+        verdict = Verdict.SETTLED if stored_path is None else Verdict.PLACE
     elif isinstance(row, Job) and not duplicate and policy.buys(state, passing=bool(passing)):
         verdict = Verdict.BUY
     return Admission(row=row, placement=placement, verdict=verdict, state=state, stored_path=stored_path)
+
+
+def _look(connection: Connection, folder: Path, job: int, state: JobState) -> JobState:
+    """The job's state once its files have been looked for."""
+    found = presence.as_found(connection, folder, job, state)
+    if found is not state:
+        if found is JobState.LOST:
+            steps.miss(connection, job=job, path=next(iter(presence.recorded(connection, job)), "its file"))
+        else:
+            steps.find(connection, job=job)
+    return found
+
+
+def _elsewhere(connection: Connection, folder: Path, job: int, placement: int, path: str | None) -> str | None:
+    """Where a stored picture is, for a row that does not have it at its own place; None for one that has."""
+    size = connection.execute("SELECT bytes FROM jobs WHERE id = ?", (job,)).get
+    if path is not None and presence.is_there(folder, path, size):
+        return None
+    if path is not None:
+        connection.execute("UPDATE placements SET path = NULL WHERE id = ?", (placement,))
+    return next(each for each in presence.recorded(connection, job) if presence.is_there(folder, each, size))
 
 
 def _job(connection: Connection, row: Job | UnfitRow) -> int:
@@ -78,8 +112,7 @@ def _placement(
     for placement, path, seen in places:
         if seen != run.id:
             connection.execute(
-                "UPDATE placements SET number = ?, run = ?, duplicate = ?, wanted = iif(path IS NULL, ?, wanted)"
-                " WHERE id = ?",
+                "UPDATE placements SET number = ?, run = ?, duplicate = ?, wanted = ? WHERE id = ?",
                 (row.index, run.id, duplicate, wanted, placement),
             )
             return placement, path, duplicate
@@ -89,8 +122,3 @@ def _placement(
         (run.batch, job, len(places) + 1, row.index, run.id, duplicate, wanted),
     ).get
     return int(inserted), None, duplicate
-
-
-def _stored_path(connection: Connection, job: int) -> str | None:
-    path = connection.execute("SELECT path FROM placements WHERE job = ? AND path IS NOT NULL LIMIT 1", (job,)).get
-    return None if path is None else str(path)

@@ -64,7 +64,7 @@ class Ledger:
     def known(self, batch: BatchName, keys: Sequence[str]) -> list[Known]:
         """What is known of each job key, in their order; see ``Known``."""
         with translated(self.path):
-            return reading.known(self._connection, batch, keys)
+            return reading.known(self._connection, batch, keys, folder=self.path.parent)
 
     def last_run_rows(self, batch: BatchName) -> int:
         """How many rows the last run of a batch saw."""

@@ -4,10 +4,23 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any, Literal
 
+from pipeline.ledger import presence
 from pipeline.ledger.connection import Connection
-from pipeline.ledger.records import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine, Tally, Trouble, Unfetched
+from pipeline.ledger.records import (
+    COLUMNS,
+    BatchName,
+    BatchStatus,
+    Known,
+    Row,
+    SpendLine,
+    Tally,
+    Trouble,
+    Unfetched,
+    Unplaced,
+)
 from pipeline.ledger.states import JobState
 from pipeline.money import format_usd
 
@@ -37,30 +50,41 @@ def unfetched(connection: Connection) -> list[Unfetched]:
     ]
 
 
-def unplaced(connection: Connection, *, run: int) -> list[tuple[int, str, str]]:
-    """Rows of a run whose picture is stored, but not yet where they want it: placement, stored path, wanted path."""
+def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced]:
+    """Rows of a run whose picture is stored, but not yet where they want it, in the manifest's order.
+
+    Args:
+        folder: The ledger's. Of several places the picture is recorded at, one is named that has it.
+    """
     rows = connection.execute(
-        "SELECT p.id, (SELECT path FROM placements q WHERE q.job = p.job AND q.path IS NOT NULL LIMIT 1), p.wanted"
-        " FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored'",
+        "SELECT p.id, p.number, p.wanted, j.sha256, j.bytes, p.job FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored' ORDER BY p.number",
         (run,),
     )
-    return [(placement, stored, wanted) for placement, stored, wanted in rows if stored is not None]
+    found = []
+    for placement, number, wanted, sha256, size, job in rows:
+        paths = presence.recorded(connection, job)
+        stored = next((path for path in paths if presence.is_there(folder, path, size)), paths[0] if paths else None)
+        if stored is not None:
+            found.append(Unplaced(placement=placement, stored=stored, wanted=wanted, sha256=sha256.hex(), index=number))
+    return found
 
 
 def tally(connection: Connection, *, run: int, batch: int) -> Tally:
     """What has become of the rows a run has seen, and of its money."""
     counts = dict.fromkeys(("stored", "reused", "failed", "unknown", "lost", "spoiled", "planned"), 0)
-    wrong_shape = settled = 0
+    wrong_shape = settled = passing = bought = 0
     oldest: float | None = None
-    for state, own, wrong, accepted, number, age in connection.execute(
+    for state, own, wrong, accepted, again, number, first, age in connection.execute(
         "SELECT j.state, j.stored_run IS p.run AND NOT p.duplicate AS own, j.verdict IS 'wrong_shape' AS wrong,"
-        " j.settled, count(*), max(j.url_age_s) FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ?"
-        " GROUP BY 1, 2, 3, 4",
+        " j.settled, j.passing, count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s)"
+        " FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? GROUP BY 1, 2, 3, 4, 5",
         (run,),
     ):
         counts[_counted_as(JobState(state), own=bool(own))] += number
         settled += number if accepted else 0
+        passing += number if again and state == JobState.FAILED else 0
+        bought += first if state == JobState.BOUGHT else 0
         if own and state == JobState.STORED:
             wrong_shape += number if wrong else 0
             oldest = max(oldest or 0.0, age or 0.0)
@@ -75,6 +99,8 @@ def tally(connection: Connection, *, run: int, batch: int) -> Tally:
     return Tally(
         **counts,
         settled=settled,
+        passing=passing,
+        bought=bought,
         wrong_shape=wrong_shape,
         spend_microusd=int(spent),
         unknown_microusd=int(unknown),
@@ -106,7 +132,7 @@ def keys_like(connection: Connection, start: str) -> list[str]:
 
 def unknown_keys(connection: Connection) -> list[str]:
     """The keys of all jobs with unknown money."""
-    rows = connection.execute("SELECT key FROM jobs WHERE unknown_microusd > 0 ORDER BY id")
+    rows = connection.execute("SELECT key FROM jobs WHERE unknown_microusd > 0 OR state = 'unknown' ORDER BY id")
     return [key.hex() for (key,) in rows]
 
 
@@ -219,18 +245,26 @@ def status(connection: Connection) -> list[BatchStatus]:
     ]
 
 
-def known(connection: Connection, batch: BatchName, keys: Sequence[str]) -> list[Known]:
-    """What the ledger knows of each key: its state, and whether the last run of that batch had it."""
+def known(connection: Connection, batch: BatchName, keys: Sequence[str], *, folder: Path) -> list[Known]:
+    """What a run would find of each key: its state, and whether the last run of that batch had it.
+
+    Args:
+        folder: The ledger's: a stored picture whose file is gone is as good as lost.
+    """
     last = _last_run(connection, batch)
     found = []
     for key in keys:
         row = connection.execute(
-            "SELECT j.state, j.passing, EXISTS (SELECT 1 FROM placements p WHERE p.job = j.id AND p.run = ?)"
+            "SELECT j.id, j.state, j.passing, EXISTS (SELECT 1 FROM placements p WHERE p.job = j.id AND p.run = ?)"
             " FROM jobs j WHERE j.key = ?",
             (last, bytes.fromhex(key)),
         ).get
-        state, passing, mine = row or (None, 0, 0)
-        found.append(Known(state=JobState(state) if state else None, passing=bool(passing), in_last_run=bool(mine)))
+        if row is None:
+            found.append(Known(state=None, passing=False, in_last_run=False))
+            continue
+        job, state, passing, mine = row
+        seen = presence.as_found(connection, folder, job, JobState(state))
+        found.append(Known(state=seen, passing=bool(passing), in_last_run=bool(mine)))
     return found
 
 

@@ -122,12 +122,17 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What a person's word has done to a job."""
+    """What a person's word has done to a job.
+
+    Attributes:
+        accepted: The job is paid for and has no picture, and nobody is told of it any more.
+    """
 
     key: str
     before: JobState
     after: JobState
     amount_microusd: int
+    accepted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +163,24 @@ class Unfetched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unplaced:
+    """A row whose picture is stored, but not yet where the row wants it.
+
+    Attributes:
+        stored: Where the picture is, relative to the ledger's folder, with its suffix.
+        wanted: Where it is wanted too, relative to the same, without one.
+        sha256: Of the picture, hex.
+        index: The row's, in the manifest.
+    """
+
+    placement: int
+    stored: str
+    wanted: str
+    sha256: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What has become of the rows a run has seen, and of its money."""
 
@@ -169,6 +192,8 @@ class Tally:
     spoiled: int = 0
     planned: int = 0
     settled: int = 0  # of lost and spoiled: those a person has accepted
+    passing: int = 0  # of failed: those a rerun tries again by itself
+    bought: int = 0  # of lost: those a rerun inside the window may fetch, equal rows counted once
     wrong_shape: int = 0
     spend_microusd: int = 0
     unknown_microusd: int = 0
@@ -201,7 +226,7 @@ class Known:
     """What the ledger knows of a job key.
 
     Attributes:
-        state: None for a key it has never seen.
+        state: As a run would find it; None for a key it has never seen.
         passing: A failure that a rerun tries again by itself.
         in_last_run: Whether the last run of the manifest asked about had it.
     """

@@ -9,7 +9,15 @@
                                v
                              unknown (counted as spent until a person decides)
 
-A release that leaves attempts to be made returns the job to where the attempt took it from.
+A release that leaves attempts to be made returns the job to where the attempt took it from. What a person (H), or a
+look at the disk (I, J), does to what has ended:
+
+    unknown --not billed (H)--> planned, or lost when an earlier attempt was paid
+    unknown --billed (H)------> lost, accepted
+    lost, spoiled --billed (H)--> the same, accepted
+    lost, spoiled --money given back (H)--> planned
+    stored --the file is gone (I)--> lost
+    lost, unknown --the file is back (J)--> stored
 """
 
 from enum import StrEnum

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.ledger.connection import Connection
-from pipeline.ledger.records import CapReached, Caps, Picture, Reservation, Run, Settlement
+from pipeline.ledger.records import CapReached, Caps, Picture, Reservation, Run
 from pipeline.ledger.states import AttemptMoney, JobState
 
 #: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
@@ -59,6 +59,7 @@ def answer(
         " spend_microusd = spend_microusd + ?, error_kind = NULL, error_message = NULL, passing = 0 WHERE id = ?",
         (url, bought_at, deadline, request_id or None, price, job),
     )
+    forget_picture(connection, job=job)  # of a picture that was stored, and missed
 
 
 def release(
@@ -158,39 +159,32 @@ def place(connection: Connection, *, placement: int, path: str) -> None:
         raise ValueError(f"placement {placement} has no stored picture")
 
 
-def resolve(connection: Connection, *, key: str, billed: bool, at: float) -> Settlement:
-    """H: a person has read the provider's bill, and says what became of a job's money that bought nothing.
-
-    Every unknown amount of the job becomes spent or is given back. A job that has no picture then is lost, accepted as
-    such, when it was billed; when it was not, it is planned, and the next run buys it. For a job that was lost or
-    spoiled, ``billed`` accepts the loss and ``not billed`` records that the provider gave the money back.
-
-    Raises:
-        ValueError: The job has nothing to settle.
-    """
-    job, state, settled = connection.execute(
-        "SELECT id, state, settled FROM jobs WHERE key = ?", (bytes.fromhex(key),)
-    ).get
-    gone = state in {JobState.LOST, JobState.SPOILED}
-    money = [AttemptMoney.UNKNOWN, AttemptMoney.SPENT] if gone and not billed else [AttemptMoney.UNKNOWN]
-    attempts: list[Any] = connection.execute(
-        f"SELECT id FROM attempts WHERE job = ? AND money IN ({','.join('?' * len(money))})",  # noqa: S608 - only marks
-        (job, *money),
-    ).fetchall()
-    if not attempts and (settled or not gone):
-        raise ValueError(f"job {key[:12]} is {state}, and none of its money is unknown")
-    to = AttemptMoney.SPENT if billed else AttemptMoney.RELEASED
-    amounts = [_change(connection, attempt, to=to, at=at) for (attempt,) in attempts]
-    after = state
-    if gone or state == JobState.UNKNOWN:
-        after = (state if gone else JobState.LOST) if billed else JobState.PLANNED
+def miss(connection: Connection, *, job: int, path: str) -> None:
+    """I: the file of a stored picture is gone; it stays recorded where it was and what it was, should it come back."""
     connection.execute(
-        "UPDATE jobs SET state = ?, settled = ?, passing = 0,"
-        " spend_microusd = (SELECT total(price_microusd) FROM attempts WHERE job = jobs.id AND money = 'spent'),"
-        " unknown_microusd = 0 WHERE id = ?",
-        (after, billed and after != JobState.STORED, job),
+        "UPDATE jobs SET state = 'lost', settled = 0, passing = 0, error_kind = 'missing', error_message = ?"
+        " WHERE id = ? AND state = 'stored'",
+        (f"stored, but {path} is gone or no longer the picture", job),
     )
-    return Settlement(key=key, before=JobState(state), after=JobState(after), amount_microusd=sum(amounts))
+
+
+def find(connection: Connection, *, job: int) -> None:
+    """J: the file of a picture that was missed is back, proven by its digest."""
+    connection.execute(
+        "UPDATE jobs SET state = 'stored', settled = 0, error_kind = NULL, error_message = NULL"
+        " WHERE id = ? AND sha256 IS NOT NULL",
+        (job,),
+    )
+
+
+def forget_picture(connection: Connection, *, job: int) -> None:
+    """Let go of what a job's picture was and where: another is paid for, or none is any more."""
+    connection.execute(
+        "UPDATE jobs SET stored_at = NULL, stored_run = NULL, url_age_s = NULL, sha256 = NULL, bytes = NULL,"
+        " width = NULL, height = NULL, format = NULL, verdict = NULL WHERE id = ? AND sha256 IS NOT NULL",
+        (job,),
+    )
+    connection.execute("UPDATE placements SET path = NULL WHERE job = ? AND path IS NOT NULL", (job,))
 
 
 def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> int:
@@ -244,7 +238,7 @@ def _settle(
     job, before = connection.execute("SELECT job, money FROM attempts WHERE id = ?", (attempt,)).get
     if before != AttemptMoney.RESERVED:
         raise ValueError(f"attempt {attempt} is {before} already")
-    price = _change(connection, attempt, to=money, at=at)
+    price = change_money(connection, attempt, to=money, at=at)
     connection.execute(
         "UPDATE attempts SET ended_at = ?, error_kind = ?, error_message = ?, error_body = ?, request_id = ?"
         " WHERE id = ?",
@@ -260,7 +254,7 @@ def _settle(
     return job, price
 
 
-def _change(connection: Connection, attempt: int, *, to: AttemptMoney, at: float) -> int:
+def change_money(connection: Connection, attempt: int, *, to: AttemptMoney, at: float) -> int:
     """Change what has become of an attempt's price, in the sums of the day it was reserved on; the price."""
     price, day, before, batch, simulated = connection.execute(
         "SELECT a.price_microusd, a.day, a.money, b.id, b.simulated FROM attempts a"

@@ -1,12 +1,20 @@
 """Proving the ledger: its file, its sums against its rows, and every stored picture against its digest."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.ledger.connection import Connection
+from pipeline.ledger.presence import digest
+from pipeline.ledger.states import JobState
 from pipeline.money import format_usd
+
+_REBUY = "`fluxbatch run MANIFEST --rebuy-lost` buys again, `fluxbatch ledger resolve` accepts the loss"
+_LOST = f"the URL died before the picture was fetched: {_REBUY}"
+_MISSED = f"the file that was stored is gone: put it back, or {_REBUY}"
+_MISSING = "put it back, or `fluxbatch run MANIFEST --rebuy-lost` buys it again"
+_ALTERED = "put the right file back, or delete this one and `fluxbatch run MANIFEST --rebuy-lost` buys it again"
+_UNKNOWN = "read the provider's bill, then say `fluxbatch ledger resolve --billed` or `--not-billed`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +82,21 @@ def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
         pictures += 1
         file = folder / path
         try:
-            same_size = file.stat().st_size == size
-            same = same_size and _digest(file) == sha256
+            same = file.is_file() and file.stat().st_size == size and digest(file) == sha256
         except OSError as error:
-            findings.append(
-                Finding(
-                    kind="missing", subject=path, message=f"{error.strerror}; job {key.hex()[:12]} was stored there"
-                )
-            )
+            findings.append(_missing(path, key, error.strerror))
             continue
-        if not same:
-            findings.append(Finding(kind="altered", subject=path, message="not the bytes that were stored"))
+        if not file.exists():
+            findings.append(_missing(path, key, "no such file"))
+        elif not same:
+            findings.append(
+                Finding(kind="altered", subject=path, message=f"not the bytes that were stored; {_ALTERED}")
+            )
     return pictures, findings
 
 
-def _digest(file: Path) -> bytes:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").digest()
+def _missing(path: str, key: bytes, reason: str | None) -> Finding:
+    return Finding(kind="missing", subject=path, message=f"{reason}; job {key.hex()[:12]} was stored there; {_MISSING}")
 
 
 def _sums(connection: Connection) -> Iterator[Finding]:
@@ -132,8 +138,9 @@ def _jobs(connection: Connection) -> Iterator[Finding]:
         " OR unknown_microusd != unknown OR held != (state = 'buying')"
         " OR (state IN ('bought', 'stored', 'lost', 'spoiled') AND paid = 0) OR (state = 'unknown' AND unclear = 0)"
         " OR (state IN ('planned', 'failed') AND paid + unclear > 0)"
-        " OR (state = 'bought') != (url IS NOT NULL) OR (state = 'stored') != (sha256 IS NOT NULL)"
-        " OR (state != 'stored' AND EXISTS (SELECT 1 FROM placements WHERE job = known.id AND path IS NOT NULL))"
+        " OR (state = 'bought') != (url IS NOT NULL) OR (state = 'stored' AND sha256 IS NULL)"
+        " OR (state IN ('planned', 'failed', 'bought', 'spoiled') AND sha256 IS NOT NULL)"
+        " OR (sha256 IS NULL AND EXISTS (SELECT 1 FROM placements WHERE job = known.id AND path IS NOT NULL))"
         " ORDER BY id"
     ):
         yield Finding(kind="job", subject=key.hex()[:12], message=f"{state}, which its attempts do not bear out")
@@ -141,16 +148,19 @@ def _jobs(connection: Connection) -> Iterator[Finding]:
 
 def _open_money(connection: Connection) -> Iterator[Finding]:
     """Money and pictures that only a person, or another run, can settle."""
-    for state, number, unknown in connection.execute(
-        "SELECT state, count(*), total(unknown_microusd) FROM jobs"
+    for state, missed, number, unknown in connection.execute(
+        "SELECT state, state = 'lost' AND sha256 IS NOT NULL AS missed, count(*), total(unknown_microusd) FROM jobs"
         " WHERE NOT settled AND state IN ('unknown', 'lost', 'spoiled', 'bought', 'buying') OR unknown_microusd > 0"
-        " GROUP BY state ORDER BY state"
+        " GROUP BY state, missed ORDER BY state, missed"
     ):
+        money = f"${format_usd(int(unknown))}"
         say = {
-            "unknown": f"answers lost; at most ${format_usd(int(unknown))} perhaps billed: read the provider's bill",
-            "lost": "paid, and the URL died before the picture was fetched",
-            "spoiled": "paid, and what came is no picture",
-            "bought": "paid and not fetched yet: run the manifest again now",
-            "buying": "reserved: a run is under way, or one has died and the next run will hold it as unknown",
-        }.get(state, f"with ${format_usd(int(unknown))} still unknown from an earlier attempt")
-        yield Finding(kind=state, subject=f"{number} {'job' if number == 1 else 'jobs'}", message=say)
+            JobState.UNKNOWN: f"answers lost; at most {money} perhaps billed: {_UNKNOWN}",
+            JobState.LOST: f"paid, and {_MISSED if missed else _LOST}",
+            JobState.SPOILED: f"paid, and what came is no picture: {_REBUY}",
+            JobState.BOUGHT: "paid and not fetched yet: run the manifest again now",
+            JobState.BUYING: "reserved: a run is under way, or one has died and the next run will hold it as unknown",
+        }.get(state, f"with {money} still unknown from an earlier attempt: {_UNKNOWN}")
+        if unknown and state not in {JobState.UNKNOWN, JobState.STORED}:
+            say += f"; besides, {money} of an earlier attempt is unknown"
+        yield Finding(kind=state, subject=f"{number:,} {'job' if number == 1 else 'jobs'}", message=say)

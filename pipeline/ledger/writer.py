@@ -30,6 +30,7 @@ from pipeline.ledger.records import (
     Tally,
     Trouble,
     Unfetched,
+    Unplaced,
 )
 from pipeline.ledger.states import JobState
 
@@ -122,7 +123,8 @@ class LedgerWriter:
 
     async def admit(self, run: Run, rows: Sequence[tuple[Job | UnfitRow, str]], policy: Policy) -> list[Admission]:
         """Hold rows of the manifest against the ledger; see ``admission.admit``."""
-        return await self._do(partial(admission.admit, run=run, rows=rows, policy=policy))
+        step = partial(admission.admit, run=run, rows=rows, policy=policy, folder=self.path.parent)
+        return await self._do(step)
 
     async def reserve(
         self, run: Run, *, placement: int, key: str, price_microusd: int
@@ -216,9 +218,9 @@ class LedgerWriter:
         """What is bought and not stored, earliest deadline first."""
         return await self._do(reading.unfetched)
 
-    async def unplaced(self, run: Run) -> list[tuple[int, str, str]]:
-        """Rows of this run whose picture is stored, but not yet where they want it: placement, stored path, wanted."""
-        return await self._do(partial(reading.unplaced, run=run.id))
+    async def unplaced(self, run: Run) -> list[Unplaced]:
+        """Rows of this run whose picture is stored, but not yet where they want it."""
+        return await self._do(partial(reading.unplaced, run=run.id, folder=self.path.parent))
 
     async def tally(self, run: Run) -> Tally:
         """What has become of the rows this run has seen."""
@@ -281,6 +283,9 @@ class LedgerWriter:
             result = step(connection)
         except apsw.ConstraintError as error:
             refused: Exception = error
+        except FluxbatchError as error:
+            connection.execute("ROLLBACK TO step; RELEASE step")
+            return None, error
         except apsw.Error:
             raise  # the file or the disk: the whole group fails
         except Exception as error:  # noqa: BLE001 - carried to whoever waits; the thread must outlive one step's bug

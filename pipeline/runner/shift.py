@@ -191,18 +191,20 @@ class Shift:
 
     async def _place(self) -> None:
         """Put pictures that are stored also where equal rows want them."""
-        for placement, stored, wanted in await self._tools.ledger.unplaced(self._tools.run):
-            here, there = self._places.in_output(stored), self._places.in_output(wanted)
+        for row in await self._tools.ledger.unplaced(self._tools.run):
+            here, there = self._places.in_output(row.stored), self._places.in_output(row.wanted)
             if here is None or there is None:
                 self._elsewhere += 1
                 continue
             try:
-                made = await anyio.to_thread.run_sync(place, self._options.output, here, there)
+                made = await anyio.to_thread.run_sync(
+                    partial(place, self._options.output, here, there, sha256=row.sha256)
+                )
             except FluxbatchError as error:
                 self._options.notice(str(error))
                 self._misplaced += 1
                 continue
-            await self._tools.ledger.place(placement=placement, path=self._places.recorded(made))
+            await self._tools.ledger.place(placement=row.placement, path=self._places.recorded(made))
 
     def _on_trouble(self, error: FluxbatchError) -> None:
         self.halt.call(error.exit_code, str(error))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.ledger import JobState, Policy, Verdict
+from pipeline.ledger import JobState, Policy, Unplaced, Verdict
 from tests.contract.ledger_scene import PRICE, Scene
 
 
@@ -27,7 +27,15 @@ async def test_a_duplicate_wants_its_place_once_the_picture_is_stored(scene: Sce
     first, second = await scene.see(run, scene.job(index=1), scene.job(index=2))
     assert await scene.writer.unplaced(run) == []
     await scene.bring_to(JobState.STORED, run, scene.job(), placement=first.placement)
-    assert await scene.writer.unplaced(run) == [(second.placement, "pictures/001.jpeg", "pictures/002")]
+    assert await scene.writer.unplaced(run) == [
+        Unplaced(
+            placement=second.placement,
+            stored="pictures/001.jpeg",
+            wanted="pictures/002",
+            sha256=scene.picture().sha256,
+            index=2,
+        )
+    ]
 
 
 async def test_a_placed_duplicate_wants_no_more(scene: Scene) -> None:
@@ -200,3 +208,37 @@ async def test_a_throttled_attempt_is_not_one_of_the_jobs_attempts(scene: Scene)
     [row] = scene.rows()
     assert row.attempts == 1
     assert scene.verify().proven
+
+
+async def test_the_tally_tells_failures_that_a_rerun_tries_again(scene: Scene) -> None:
+    run = await scene.begin()
+    for index, passing in ((1, True), (2, False), (3, True)):
+        reservation = await scene.reserve(run, scene.job(f"picture {index}", index=index))
+        await scene.refuse(reservation, final=True, passing=passing)
+    tally = await scene.tally(run)
+    assert (tally.failed, tally.passing) == (3, 2)
+
+
+async def test_the_tally_counts_every_row_of_a_passing_failure(scene: Scene) -> None:
+    run = await scene.begin()
+    first, _ = await scene.see(run, scene.job(index=1), scene.job(index=2))
+    await scene.refuse(await scene.reserve(run, scene.job(), placement=first.placement), final=True, passing=True)
+    tally = await scene.tally(run)
+    assert (tally.failed, tally.passing) == (2, 2)
+
+
+async def test_a_job_left_planned_for_a_passing_reason_is_no_failure(scene: Scene) -> None:
+    run = await scene.begin()
+    await scene.refuse(await scene.reserve(run, scene.job()), final=False, passing=True)
+    tally = await scene.tally(run)
+    assert (tally.planned, tally.failed, tally.passing) == (1, 0, 0)
+
+
+async def test_the_tally_tells_what_a_rerun_may_still_fetch_and_counts_equal_rows_once(scene: Scene) -> None:
+    run = await scene.begin()
+    first, *_ = await scene.see(run, *(scene.job(index=index) for index in (1, 2, 3)))
+    await scene.bring_to(JobState.BOUGHT, run, scene.job(), placement=first.placement)
+    await scene.bring_to(JobState.BOUGHT, run, scene.job("another", index=4))
+    await scene.bring_to(JobState.LOST, run, scene.job("a third", index=5))
+    tally = await scene.tally(run)
+    assert (tally.lost, tally.bought) == (5, 2)

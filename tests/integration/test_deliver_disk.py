@@ -1,6 +1,7 @@
 """Names and folders on a real disk: nothing overwritten, nothing outside, nothing half done."""
 
 import errno
+import hashlib
 import os
 import resource
 import subprocess
@@ -15,6 +16,7 @@ from pipeline.errors import OutputError, StorageError
 from tests.integration.deliver_doubles import KEY, PART, Bench, FakeDisk, fault, picture, whole
 
 PNG, OTHER = picture(), picture(shade=9)
+DIGEST = hashlib.sha256(PNG).hexdigest()
 
 
 def put(path: Path, data: bytes) -> Path:
@@ -158,20 +160,20 @@ async def test_more_folders_than_are_remembered_cost_only_time(tmp_path: Path) -
 
 def test_a_second_place_is_a_second_name(tmp_path: Path) -> None:
     put(tmp_path / "a/cat.png", PNG)
-    assert place(tmp_path, "a/cat.png", "b/c/dog") == "b/c/dog.png"
+    assert place(tmp_path, "a/cat.png", "b/c/dog", sha256=DIGEST) == "b/c/dog.png"
     assert (tmp_path / "a/cat.png").samefile(tmp_path / "b/c/dog.png")
 
 
 def test_a_second_place_made_twice_is_one(tmp_path: Path) -> None:
     put(tmp_path / "a/cat.png", PNG)
-    assert [place(tmp_path, "a/cat.png", "b/dog") for _ in range(2)] == ["b/dog.png"] * 2
+    assert [place(tmp_path, "a/cat.png", "b/dog", sha256=DIGEST) for _ in range(2)] == ["b/dog.png"] * 2
     assert names(tmp_path / "b") == ["dog.png"]
 
 
 def test_a_second_place_never_overwrites(tmp_path: Path) -> None:
     put(tmp_path / "a/cat.png", PNG)
     put(tmp_path / "b/dog.png", OTHER)
-    assert place(tmp_path, "a/cat.png", "b/dog") == "b/dog-2.png"
+    assert place(tmp_path, "a/cat.png", "b/dog", sha256=DIGEST) == "b/dog-2.png"
     assert (tmp_path / "b/dog.png").read_bytes() == OTHER
 
 
@@ -180,7 +182,7 @@ def test_without_hard_links_a_second_place_is_a_synced_copy(tmp_path: Path, code
     put(tmp_path / "a/cat.png", PNG)
     disk = FakeDisk()
     disk.fail("link", fault(code))
-    assert place(tmp_path, "a/cat.png", "dog", disk=disk) == "dog.png"
+    assert place(tmp_path, "a/cat.png", "dog", sha256=DIGEST, disk=disk) == "dog.png"
     assert (tmp_path / "dog.png").read_bytes() == PNG
     assert not (tmp_path / "a/cat.png").samefile(tmp_path / "dog.png")
     written, synced = (next(at for at, step in enumerate(disk.log) if step.startswith(name)) for name in ("w", "sync "))
@@ -193,14 +195,43 @@ def test_without_hard_links_a_taken_name_is_left_alone(tmp_path: Path) -> None:
     put(tmp_path / "dog.png", OTHER)
     disk = FakeDisk()
     disk.has_links = False
-    assert place(tmp_path, "a/cat.png", "dog", disk=disk) == "dog-2.png"
-    assert place(tmp_path, "a/cat.png", "dog", disk=disk) == "dog-2.png"
+    assert place(tmp_path, "a/cat.png", "dog", sha256=DIGEST, disk=disk) == "dog-2.png"
+    assert place(tmp_path, "a/cat.png", "dog", sha256=DIGEST, disk=disk) == "dog-2.png"
     assert names(tmp_path) == ["a", "dog-2.png", "dog.png"]
 
 
 def test_a_picture_that_is_not_there_cannot_be_placed(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not there any more"):
-        place(tmp_path, "a/cat.png", "dog")
+        place(tmp_path, "a/cat.png", "dog", sha256=DIGEST)
+
+
+@pytest.mark.parametrize("data", [OTHER, PNG[:-1], PNG[:-1] + b"!", b""])
+def test_what_is_not_the_picture_that_was_stored_is_not_spread(tmp_path: Path, data: bytes) -> None:
+    put(tmp_path / "a/cat.png", data)
+    with pytest.raises(OutputError, match=r"a/cat\.png: is not the picture that was stored") as caught:
+        place(tmp_path, "a/cat.png", "b/dog", sha256=DIGEST)
+    assert "ledger verify" in caught.value.remedy
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_link_or_a_folder_where_the_picture_was_is_not_placed(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere.png", PNG)
+    (tmp_path / "cat.png").symlink_to("elsewhere.png")
+    (tmp_path / "dog.png").mkdir()
+    for name in ("cat.png", "dog.png"):
+        with pytest.raises(OutputError, match="not there any more"):
+            place(tmp_path, name, "b/c", sha256=DIGEST)
+
+
+def test_a_picture_that_cannot_be_read_is_trouble(tmp_path: Path) -> None:
+    put(tmp_path / "a/cat.png", PNG)
+
+    class FakeShutDisk(FakeDisk):
+        def digest(self, path: Path) -> bytes:
+            raise fault(errno.EIO)
+
+    with pytest.raises(StorageError, match=r"a/cat\.png"):
+        place(tmp_path, "a/cat.png", "dog", sha256=DIGEST, disk=FakeShutDisk())
 
 
 def test_a_second_place_on_a_full_disk_is_trouble(tmp_path: Path) -> None:
@@ -208,7 +239,7 @@ def test_a_second_place_on_a_full_disk_is_trouble(tmp_path: Path) -> None:
     disk = FakeDisk()
     disk.fail("link", fault(errno.ENOSPC))
     with pytest.raises(StorageError):
-        place(tmp_path, "a/cat.png", "dog", disk=disk)
+        place(tmp_path, "a/cat.png", "dog", sha256=DIGEST, disk=disk)
 
 
 async def test_inline_bytes_are_synced_before_they_have_their_name(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Any order of steps, on a real file, against a model of the states and the budgets small enough to believe."""
 
+import hashlib
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +51,16 @@ class ModelJob:
     job: Job
     state: JobState = JobState.PLANNED
     attempts: list[ModelAttempt] = field(default_factory=list)
+    kept: bool = False  # a picture is recorded, there or missed
+
+    def found(self, folder: Path) -> JobState:
+        """The state in which a run finds it."""
+        there = (folder / self.job.path).exists()
+        if self.kept and self.state is JobState.STORED:
+            return JobState.STORED if there else JobState.LOST
+        if self.kept and there and self.state in {JobState.LOST, JobState.UNKNOWN}:
+            return JobState.STORED
+        return self.state
 
 
 def _job(index: int) -> Job:
@@ -93,11 +104,23 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runs = [other for other in self.runs if other.batch != run.batch] + [run]
         rows = [(job.job, job.job.path) for job in self.jobs]
         seen = self._in_transaction(
-            lambda: ledger_admission.admit(self.connection, run=run, rows=rows, policy=Policy())
+            lambda: ledger_admission.admit(
+                self.connection, run=run, rows=rows, policy=Policy(), folder=self.path.parent
+            )
         )
+        for job in self.jobs:
+            job.state = job.found(self.path.parent)
         for index, (job, one) in enumerate(zip(self.jobs, seen, strict=True)):
             assert one.state is job.state
             self.placements[run.id, index] = one.placement
+
+    @rule(index=st.integers(0, 4), there=st.booleans())
+    def a_file_comes_or_goes(self, index: int, there: bool) -> None:
+        file = self.path.parent / self.jobs[index].job.path
+        if there:
+            file.write_bytes(b"x")
+        else:
+            file.unlink(missing_ok=True)
 
     @rule(hours=st.sampled_from([1, 13, 25]))
     def time_passes(self, hours: int) -> None:
@@ -141,6 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         )
         self._settle(job, attempt, "spent", JobState.BOUGHT)
+        job.kept = False
 
     @precondition(lambda self: self._having(JobState.BUYING))
     @rule(pick=st.integers(0, 4), final=st.booleans(), passing=st.booleans(), counted=st.booleans())
@@ -178,7 +202,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def store(self, pick: int) -> None:
         job, attempt = self._pick(JobState.BOUGHT, pick)
         picture = Picture(
-            sha256="ab" * 32,
+            sha256=hashlib.sha256(b"x").hexdigest(),
             size_bytes=1,
             width=1,
             height=1,
@@ -192,7 +216,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.connection, attempt=attempt.number, run=attempt.run.id, path=job.job.path, picture=picture
             )
         )
-        job.state = JobState.STORED
+        (self.path.parent / job.job.path).write_bytes(b"x")
+        job.state, job.kept = JobState.STORED, True
 
     @precondition(lambda self: self._having(JobState.BOUGHT))
     @rule(pick=st.integers(0, 4), state=st.sampled_from([JobState.LOST, JobState.SPOILED]))

@@ -87,6 +87,7 @@ async def _bring(ledger: LedgerWriter, run: Run, admission: Admission, state: Jo
         case JobState.UNKNOWN:
             await ledger.lose_answer(reserved, kind="read_timeout", message="gone")
         case JobState.STORED:
+            (ledger.path.parent / f"{key}.jpeg").write_bytes(b"x")
             await ledger.store(run, attempt=reserved.attempt, path=f"{key}.jpeg", picture=PICTURE)
         case JobState.LOST:
             await ledger.lose(attempt=reserved.attempt, kind="expired", message="gone")
