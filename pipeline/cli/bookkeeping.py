@@ -11,8 +11,8 @@ from rich.console import Console
 
 from pipeline.catalog import models, profiles
 from pipeline.cli.tables import table
-from pipeline.errors import ExitCode, UsageError
-from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, export
+from pipeline.errors import ExitCode
+from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine
 from pipeline.money import format_usd
 from pipeline.plan import saving_percent
 from pipeline.report import to_json
@@ -45,9 +45,7 @@ def show_status(path: Path, *, json: bool) -> int:
 def export_ledger(path: Path, *, form: ExportFormat, to: Path | None) -> int:
     """Write one row a job."""
     with Ledger(path) as ledger:
-        if to is not None and to.exists() and to.samefile(path):
-            raise UsageError(f"--to {to}: that is the ledger itself", remedy="name another file")
-        export(ledger.rows(), to=to, form=form, stdout=sys.stdout)
+        ledger.export(to=to, form=form, stdout=sys.stdout)
     return int(ExitCode.OK)
 
 
@@ -70,8 +68,9 @@ def verify_ledger(path: Path, *, json: bool) -> int:
         return int(code)
     for finding in found.findings:
         sys.stdout.write(f"{finding.kind}: {finding.subject}: {finding.message}\n")
-    checked = f"{found.pictures:,} pictures and {found.attempts:,} attempts checked"
-    verdict = "all proven" if found.proven else f"{len(found.findings)} findings need a person"
+    checked = f"{_counted(found.pictures, 'picture')} and {_counted(found.attempts, 'attempt')} checked"
+    needs = "needs" if len(found.findings) == 1 else "need"
+    verdict = "all proven" if found.proven else f"{_counted(len(found.findings), 'finding')} {needs} a person"
     money = f"${format_usd(found.spent_microusd)} spent"
     if found.simulated_microusd:
         money += f" and ${format_usd(found.simulated_microusd)} of make-believe money"
@@ -175,6 +174,10 @@ def _batch_json(batch: BatchStatus) -> dict[str, Any]:
 def _name(batch: BatchStatus) -> str:
     edition = f" / {batch.edition}" if batch.edition else ""
     return batch.manifest + edition + (" (simulated)" if batch.simulated else "")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _when(at: float | None) -> str:

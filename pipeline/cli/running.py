@@ -19,7 +19,7 @@ from pipeline.money import format_usd
 from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
 from pipeline.report.progress import show_lines, show_live
-from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, run_async, unless_stopped
+from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
 
 #: What ends a run for reasons that the manifests after it would meet too.
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
@@ -60,7 +60,7 @@ class _Batch:
         stop = Stop()
         options = replace(self._options, stop=stop)
         async with asked_by_signals(stop, options.notice):
-            manifests = await unless_stopped(stop, _load, paths)
+            manifests = await unless_stopped(stop, in_thread(_load, paths))
             for manifest in manifests:
                 configured(manifest.profile, options.environment)
             for manifest in manifests:
@@ -120,12 +120,10 @@ async def _watch(console: Console, snapshot: Callable[[], Snapshot]) -> None:
         await show_lines(snapshot, sys.stderr)
 
 
-def _confirm(console: Console, plan: Plan) -> bool:
+async def _confirm(console: Console, plan: Plan) -> bool:
+    pictures = f"{plan.to_buy:,} picture{'s' if plan.to_buy != 1 else ''}"
     cost = format_usd(plan.worst_case_microusd)
-    console.print(
-        f"No budget is set. This run would buy {plan.to_buy:,} pictures for at most ${cost}, and not a cent more."
-    )
-    try:
-        return console.input("Go on? [y/N] ", markup=False).strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False
+    console.print(f"No budget is set. This run would buy {pictures} for at most ${cost}, and not a cent more.")
+    console.print("Go on? [y/N] ", markup=False, end="")
+    await anyio.wait_readable(sys.stdin)  # a thread that reads could not be left alone: it would keep the process
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

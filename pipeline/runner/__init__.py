@@ -21,7 +21,7 @@ from pipeline.runner.endpoint import configured, open_endpoint
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.planning import bounded, plan_of
 from pipeline.runner.shift import Shift, Tools
-from pipeline.runner.stop import Stop, asked_by_signals, unless_stopped
+from pipeline.runner.stop import Stop, asked_by_signals, in_thread, unless_stopped
 from pipeline.transport import ApiTransport, DownloadTransport
 
 
@@ -123,6 +123,7 @@ __all__ = [
     "Watch",
     "asked_by_signals",
     "configured",
+    "in_thread",
     "plan_of",
     "run",
     "run_async",

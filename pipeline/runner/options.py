@@ -51,7 +51,7 @@ class RunOptions:
     own_budget: bool = False
     words: str = ""
     watch: Watch | None = None
-    confirm: Callable[[Plan], bool] | None = None
+    confirm: Callable[[Plan], Coroutine[Any, Any, bool]] | None = None
     notice: Callable[[str], None] = _quiet
 
     @property

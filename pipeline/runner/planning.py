@@ -8,7 +8,7 @@ from pipeline.ledger import Caps, Ledger
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan, make_plan
 from pipeline.runner.options import RunOptions
-from pipeline.runner.stop import unless_stopped
+from pipeline.runner.stop import in_thread, unless_stopped
 
 
 def plan_of(manifest: Manifest, options: RunOptions) -> Plan:
@@ -40,8 +40,8 @@ async def bounded(manifest: Manifest, options: RunOptions) -> RunOptions:
     """
     if options.caps_of(manifest) != Caps():
         return options
-    plan = await unless_stopped(options.stop, plan_of, manifest, options)
-    asks = plan.to_buy and not manifest.profile.simulated
-    if asks and options.confirm is not None and not await unless_stopped(options.stop, options.confirm, plan):
+    plan = await unless_stopped(options.stop, in_thread(plan_of, manifest, options))
+    asked = options.confirm if plan.to_buy and not manifest.profile.simulated else None
+    if asked is not None and not await unless_stopped(options.stop, partial(asked, plan)):
         raise DeclinedError("nothing was bought, as you wished")
     return replace(options, budget_microusd=plan.committed_microusd + plan.worst_case_microusd)

@@ -1,9 +1,10 @@
 """Somebody's wish that runs end: gently when it is first said, at once when it is said again."""
 
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -82,14 +83,19 @@ async def asked_by_signals(stop: Stop, notice: Callable[[str], None]) -> AsyncIt
             group.cancel_scope.cancel()
 
 
-async def unless_stopped(stop: Stop | None, work: Callable[..., T], *arguments: object) -> T:
-    """Do blocking work that buys nothing in a thread, and leave it alone as soon as somebody asks to stop.
+async def unless_stopped(stop: Stop | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do what buys nothing, and leave it alone as soon as somebody asks to stop.
 
     Raises:
         StoppedError: Somebody asked.
     """
     if stop is None:
-        return await anyio.to_thread.run_sync(work, *arguments)
+        return await work()
     with stop.leaving():
-        return await anyio.to_thread.run_sync(work, *arguments, abandon_on_cancel=True)
+        return await work()
     raise StoppedError(f"stopped by {stop.reason} before anything was bought")
+
+
+def in_thread(work: Callable[..., T], *arguments: object) -> Callable[[], Coroutine[Any, Any, T]]:
+    """Blocking work as ``unless_stopped`` takes it; left alone, it goes on in its thread to its end."""
+    return partial(anyio.to_thread.run_sync, work, *arguments, abandon_on_cancel=True)

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 
 import anyio
 import pytest
@@ -84,13 +85,30 @@ async def test_without_a_budget_a_person_is_asked_first(
             words = ("run", workspace.manifest("One"))
             async with workspace.started(*words, stdin=screen.terminal, stderr=screen.terminal) as running:
                 await until(lambda: "Go on? [y/N]" in screen.plain())
-                assert "buy 1 pictures for at most $0.035" in screen.plain()
+                assert "buy 1 picture for at most $0.035" in screen.plain()
                 assert simulator.bill.requests == 0
                 screen.type(answer)
                 ended = await running.end()
     finally:
         screen.close()
     assert (ended.code, simulator.bill.pictures) == (code, bought)
+
+
+async def test_the_question_can_be_left_with_one_interruption(workspace: Workspace, simulate: Simulate) -> None:
+    """A thread read the answer, and kept the process until somebody pressed Enter."""
+    simulator = await simulate()
+    screen = FakeScreen()
+    try:
+        with anyio.fail_after(PATIENCE_S):
+            words = ("run", workspace.manifest("One"))
+            async with workspace.started(*words, stdin=screen.terminal, stderr=screen.terminal) as running:
+                await until(lambda: "Go on? [y/N]" in screen.plain())
+                running.signal(signal.SIGINT)
+                ended = await running.end()
+    finally:
+        screen.close()
+    assert ended.code == 75
+    assert simulator.bill.requests == 0
 
 
 async def test_yes_is_not_asked(workspace: Workspace, simulate: Simulate) -> None:

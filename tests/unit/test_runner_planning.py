@@ -28,7 +28,7 @@ class FakePerson:
         self.answer = answer
         self.asked: list[Plan] = []
 
-    def __call__(self, plan: Plan) -> bool:
+    async def __call__(self, plan: Plan) -> bool:
         self.asked.append(plan)
         return self.answer
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from pipeline.errors import StoppedError
-from pipeline.runner import Stop, unless_stopped
+from pipeline.runner import Stop, in_thread, unless_stopped
 
 
 async def test_the_first_wish_is_gentle_and_the_second_is_at_once() -> None:
@@ -23,16 +23,16 @@ async def test_the_first_wish_is_gentle_and_the_second_is_at_once() -> None:
 
 
 async def test_work_without_a_stop_is_just_done() -> None:
-    assert await unless_stopped(None, len, "four") == 4
+    assert await unless_stopped(None, in_thread(len, "four")) == 4
 
 
 async def test_work_that_nobody_stops_is_done() -> None:
-    assert await unless_stopped(Stop(), len, "four") == 4
+    assert await unless_stopped(Stop(), in_thread(len, "four")) == 4
 
 
 async def test_an_error_of_the_work_comes_as_it_is() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        await unless_stopped(Stop(), int, "x")
+        await unless_stopped(Stop(), in_thread(int, "x"))
 
 
 async def test_work_under_way_is_left_alone_when_somebody_asks() -> None:
@@ -51,7 +51,7 @@ async def test_work_under_way_is_left_alone_when_somebody_asks() -> None:
             async with anyio.create_task_group() as group:
                 group.start_soon(ask)
                 with pytest.raises(StoppedError, match="stopped by SIGTERM before anything was bought"):
-                    await unless_stopped(stop, work)
+                    await unless_stopped(stop, in_thread(work))
     finally:
         end.set()
 
@@ -60,4 +60,4 @@ async def test_work_is_not_begun_after_the_wish() -> None:
     stop = Stop()
     stop.ask("SIGINT")
     with pytest.raises(StoppedError):
-        await unless_stopped(stop, pytest.fail, "begun")
+        await unless_stopped(stop, in_thread(pytest.fail, "begun"))
