@@ -4,13 +4,15 @@ The driver is ``apsw`` because its wheel carries a current SQLite: up to 3.51.2 
 same instant can corrupt a WAL database, and an interpreter's own SQLite is often that old.
 """
 
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
 
 from pipeline.errors import FluxbatchError, LedgerBusyError, LedgerCorruptError, OutputError, StorageError
+from pipeline.ledger.founding import found, refuse_empty
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
 
 Connection = apsw.Connection
@@ -53,24 +55,40 @@ def translate(error: apsw.Error, path: Path) -> FluxbatchError:
 def translated(path: Path) -> Iterator[None]:
     """Raise the driver's errors as this program's."""
     try:
+        str(path).encode()
         yield
     except apsw.Error as error:
         raise translate(error, path) from error
     except UnicodeEncodeError as error:
         raise OutputError(f"{str(path)!a}: not a UTF-8 path", remedy="name another with --ledger") from error
+    except OSError as error:
+        raise _unfounded(error, path) from error
+
+
+def _unfounded(error: OSError, path: Path) -> FluxbatchError:
+    """Say what keeps a ledger's file from being made or seen."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageError(f"{path}: the disk is full", remedy="make room and run again")
+    if error.errno == errno.EIO:
+        return StorageError(f"{path}: the disk fails ({error.strerror})", remedy="check the disk")
+    return OutputError(
+        f"{path}: the ledger cannot be opened or written ({error.strerror})", remedy="check the folder's permissions"
+    )
 
 
 def open_writing(path: Path) -> Connection:
-    """Open the ledger for writing, made or migrated as needed, every commit durable.
+    """Open the ledger for writing, made where there is none, migrated as needed, every commit durable.
 
     Raises:
         OutputError: It cannot be made or written.
         StorageError: The disk is full or fails.
-        LedgerCorruptError: It is damaged, not a ledger, or of a newer version.
+        LedgerCorruptError: It is damaged, empty, not a ledger, or of a newer version.
         LedgerBusyError: Another program holds it for longer than BUSY_TIMEOUT_MS.
     """
     with translated(path):
-        connection = apsw.Connection(str(path))
+        found(path, _image)
+        # Without leave to create: SQLite would begin with an empty file, which a crash would leave behind.
+        connection = apsw.Connection(str(path.absolute()), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.execute(_SETUP).fetchall()  # a statement that answers holds up the ones behind it
             version = _check_identity(connection, path)
@@ -94,7 +112,8 @@ def open_reading(path: Path) -> Connection:
         As ``open_writing``.
     """
     with translated(path):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        refuse_empty(path)
+        connection = apsw.Connection(str(path.absolute()), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             connection.execute(_SETUP).fetchall()  # a statement that answers holds up the ones behind it
             if _check_identity(connection, path) < len(MIGRATIONS):
@@ -109,17 +128,24 @@ def open_reading(path: Path) -> Connection:
 
 
 def _check_identity(connection: Connection, path: Path) -> int:
-    """The schema's version, 0 for a new file; refuses what is not a ledger or is newer than this program."""
-    connection.execute("BEGIN")  # one view of the file for all three: another process may be making it right now
+    """The schema's version; refuses what is not a ledger or is newer than this program."""
+    connection.execute("BEGIN")  # one view of the file for both: another process may be migrating it right now
     application = connection.pragma("application_id")
     version = connection.pragma("user_version")
-    empty = connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # neither pragma reads beyond the header
     connection.execute("COMMIT")
-    if application != APPLICATION_ID and not (application == 0 and empty):
+    if application != APPLICATION_ID:
         raise LedgerCorruptError(f"{path}: a database, but not a ledger", remedy="name another with --ledger")
     if version > len(MIGRATIONS):
         raise LedgerCorruptError(f"{path}: made by a newer fluxbatch", remedy="upgrade fluxbatch")
     return int(version)
+
+
+def _image() -> bytes:
+    """A new ledger, as the bytes of its file."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        _migrate(connection)
+        return connection.serialize("main")
 
 
 def _migrate(connection: Connection) -> None:

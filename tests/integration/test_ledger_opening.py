@@ -17,6 +17,7 @@ from pipeline.errors import (
     StorageError,
 )
 from pipeline.ledger import JobState, Ledger, LedgerWriter
+from pipeline.ledger import connection as ledger_connection
 from pipeline.ledger.connection import open_writing
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
 from tests.contract.ledger_scene import FakeClock, opened
@@ -26,6 +27,10 @@ Finder = Callable[[Path], None]
 
 def _text(path: Path) -> None:
     path.write_text("a shopping list\n" * 100)
+
+
+def _nothing(path: Path) -> None:
+    path.touch()
 
 
 def _another_database(path: Path) -> None:
@@ -55,6 +60,7 @@ def _garbage_in_the_middle(path: Path) -> None:
 
 
 CORRUPT: dict[str, tuple[Finder, str]] = {
+    "an empty file": (_nothing, "an empty file where the ledger should be"),
     "not a database": (_text, "not a ledger"),
     "another database": (_another_database, "not a ledger"),
     "another program's database": (_another_application, "not a ledger"),
@@ -102,18 +108,12 @@ async def test_a_missing_file_becomes_a_ledger(tmp_path: Path) -> None:
         assert ledger.status() == []
 
 
-async def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").touch()
-    await _open(tmp_path / "ledger.db")
-    with Ledger(tmp_path / "ledger.db") as ledger:
-        assert ledger.verify().proven
-
-
-def test_a_reader_says_that_an_empty_file_is_not_up_to_date(tmp_path: Path) -> None:
-    (tmp_path / "ledger.db").touch()
+def test_a_reader_says_that_a_ledger_is_of_an_older_version(tmp_path: Path) -> None:
+    connection = open_writing(tmp_path / "ledger.db")
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
     with pytest.raises(LedgerCorruptError, match="older version"):
         Ledger(tmp_path / "ledger.db")
-    assert (tmp_path / "ledger.db").stat().st_size == 0
 
 
 @pytest.mark.parametrize("name", ["missing.db", "", "n" * 300])
@@ -161,10 +161,20 @@ async def test_a_path_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     str(caught.value).encode()
 
 
-async def test_a_place_without_a_write_ahead_log_is_refused() -> None:
+def test_a_place_without_a_write_ahead_log_is_refused() -> None:
+    nowhere = apsw.Connection(":memory:")
     with pytest.raises(StorageError, match="journal_mode = wal") as caught:
-        await _open(Path(":memory:"))
+        ledger_connection._require(nowhere, Path("ledger.db"), "journal_mode", "wal")
+    nowhere.close()
     assert "local disk" in caught.value.remedy
+
+
+async def test_a_name_that_means_something_to_sqlite_is_a_file_like_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    await _open(Path(":memory:"))
+    assert (tmp_path / ":memory:").stat().st_size > 0
 
 
 def test_a_migration_that_fails_leaves_the_file_without_tables(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Every error of the driver has its place among this program's."""
 
+import errno
+import os
 from pathlib import Path
 
 import apsw
@@ -73,3 +75,20 @@ def test_the_drivers_error_is_kept_as_the_cause() -> None:
     with pytest.raises(StorageError) as caught, translated(PATH):
         raise cause
     assert caught.value.__cause__ is cause
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "says"),
+    [
+        (errno.ENOSPC, StorageError, "the disk is full"),
+        (errno.EDQUOT, StorageError, "the disk is full"),
+        (errno.EIO, StorageError, "the disk fails"),
+        (errno.EACCES, OutputError, "cannot be opened or written"),
+        (errno.ENAMETOOLONG, OutputError, "cannot be opened or written"),
+    ],
+)
+def test_what_keeps_a_file_from_being_made_is_said(code: int, kind: type[FluxbatchError], says: str) -> None:
+    with pytest.raises(kind, match=says) as caught, translated(PATH):
+        raise OSError(code, os.strerror(code))
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
