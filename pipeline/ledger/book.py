@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from pipeline.errors import NotFoundError
 from pipeline.ledger import reading
 from pipeline.ledger.connection import open_reading, translated
+from pipeline.ledger.export import ExportFormat, export
+from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.records import BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.ledger.verification import Finding, Verification, verify
 
@@ -50,6 +52,19 @@ class Ledger:
         """One row a job, in the contract's columns; a path is relative to the ledger's folder."""
         with translated(self.path):
             yield from reading.export_rows(self._connection)
+
+    def export(self, *, to: Path | None, form: ExportFormat, stdout: IO[str]) -> None:
+        """Write one row a job to a file, or to ``stdout`` when there is none.
+
+        Raises:
+            UsageError: The file is the ledger's or one of its pictures; or Parquet without a file.
+            OutputError: The file cannot be written; what was there is left as it was.
+            ConfigurationError: Parquet's optional library is not installed.
+        """
+        if to is not None:
+            with translated(self.path):
+                refuse_ours(self._connection, self.path, to)
+        export(self.rows(), to=to, form=form, stdout=stdout)
 
     def spend(self, by: reading.SpendBy = "day") -> list[SpendLine]:
         """Money by ``day``, ``month``, ``model``, ``manifest`` or ``provider``."""

@@ -2,8 +2,12 @@
 
 import csv
 import json
+import os
+import secrets
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, fields
+from functools import partial
 from io import StringIO
 from itertools import chain, islice
 from pathlib import Path
@@ -59,6 +63,9 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
 def export(rows: Iterable[Row], *, to: Path | None, form: ExportFormat, stdout: IO[str]) -> None:
     """Write rows to a file, or to ``stdout`` when there is none.
 
+    A file is written beside its place and takes it at the end, so that what fails half way leaves what was there.
+    Whether the place is free to be taken is not asked here; ``Ledger.export`` does.
+
     Raises:
         UsageError: Parquet was asked for on standard output.
         OutputError: The file cannot be written.
@@ -66,25 +73,42 @@ def export(rows: Iterable[Row], *, to: Path | None, form: ExportFormat, stdout: 
     if form == "parquet":
         if to is None:
             raise UsageError("Parquet is not for the terminal", remedy="name a file with --to")
-        _writing(to, lambda: write_parquet(rows, to))
+        _writing(to, partial(write_parquet, rows))
         return
     write = write_jsonl if form == "jsonl" else write_csv
     if to is None:
         write(rows, stdout)
         return
 
-    def to_file() -> None:
-        with to.open("w", encoding="utf-8", newline="") as handle:
+    def to_file(file: Path) -> None:
+        with file.open("w", encoding="utf-8", newline="") as handle:
             write(rows, handle)
 
     _writing(to, to_file)
 
 
-def _writing(path: Path, write: Callable[[], None]) -> None:
+def _writing(path: Path, write: Callable[[Path], None]) -> None:
     try:
-        write()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            write(path)  # a pipe or a device: nothing there to keep, and nothing to be put in its place
+            return
+        place = Path(os.path.realpath(path))
+        spare = place.with_name(f".fluxbatch-export-{secrets.token_hex(8)}")
+        try:
+            write(spare)
+            _take_over(spare, place)
+        finally:
+            spare.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})", remedy="name another file") from error
+
+
+def _take_over(spare: Path, place: Path) -> None:
+    if place.is_file():
+        shutil.copymode(place, spare)
+    with spare.open("rb") as handle:
+        os.fsync(handle.fileno())
+    spare.replace(place)
 
 
 def _cell(value: object) -> object:
