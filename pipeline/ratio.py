@@ -17,6 +17,7 @@ SIZES: tuple[tuple[int, int], ...] = (*_UPRIGHT, (1024, 1024), *((h, w) for w, h
 TOLERANCE = Fraction(8, 100)
 
 _PATTERN = re.compile(r"(\d{1,6}(?:\.\d{1,4})?):(\d{1,6}(?:\.\d{1,4})?)")
+_LONGER = re.compile(r"\d+(?:\.\d+)?:\d+(?:\.\d+)?")
 
 
 @total_ordering
@@ -65,9 +66,11 @@ def parse_ratio(text: str) -> Ratio:
     """Read ``W:H``; decimals such as ``1.91:1`` become whole numbers (``191:100``).
 
     Raises:
-        ValueError: Not of that form, or outside 3:7 to 7:3.
+        ValueError: Not of that form, of more digits than six and four decimals, or outside 3:7 to 7:3.
     """
     match = _PATTERN.fullmatch(text.strip())
+    if match is None and _LONGER.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} has more than 4 decimals, or 6 digits before them; write it shorter, such as 7:3")
     if match is None:
         raise ValueError(f"{text!r} is not a ratio; write width:height, such as 16:9")
     try:

@@ -113,11 +113,15 @@ def test_what_people_write_is_read(text: str, width: int, height: int) -> None:
     assert (ratio.width, ratio.height) == (width, height)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "16", "16x9", "16/9", "16:9:1", "-16:9", "16: 9", "a:b", "1e3:1", ".5:1", "1234567:1", "1.23456:1"]
-)
+@pytest.mark.parametrize("text", ["", "16", "16x9", "16/9", "16:9:1", "-16:9", "16: 9", "a:b", "1e3:1", ".5:1"])
 def test_what_is_no_ratio_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a ratio"):
+        parse_ratio(text)
+
+
+@pytest.mark.parametrize("text", ["1234567:1", "1.23456:1", "2.3333333333:1", "1:1.00000"])
+def test_more_digits_than_are_read_say_so(text: str) -> None:
+    with pytest.raises(ValueError, match="has more than 4 decimals, or 6 digits before them"):
         parse_ratio(text)
 
 
