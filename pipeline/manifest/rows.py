@@ -78,7 +78,7 @@ def open_rows(path: Path, label: str) -> RowsFile:
             raise RowsError("has no columns")
         repeated = sorted({name for name in columns if name and columns.count(name) > 1})
         if repeated:
-            raise RowsError(f"has two columns named '{repeated[0]}'")
+            raise RowsError("has two columns named " + ", and two named ".join(f"'{name}'" for name in repeated))
         if next(iter(opened.rows(())), None) is None:
             raise RowsError("has no rows")
     except OSError as exc:

@@ -73,7 +73,7 @@ def test_unfit_rows_have_keys_of_their_own(tmp_path: Path) -> None:
         (b"caf\xe9,,", "is not UTF-8"),
         (b'"a"b,,', "cannot be read"),
         (b"x" * (1 << 21) + b",,", "longer than"),
-        (b"y" * 200_000 + b",,", "field larger"),
+        (b"y" * 200_000 + b",,", "a cell is longer"),
         (b"a\x01b,,", "U+0001"),
     ],
 )
