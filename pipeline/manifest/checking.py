@@ -1,12 +1,13 @@
 """The only module that knows the checker's own errors: turns them into plain sentences with a place and a remedy."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from pipeline.manifest.complaints import Complaints, KeyPath, listed, nearest, shown
+from pipeline.manifest.complaints import Complaints, KeyPath, listed, near_word, nearest, shown
+from pipeline.manifest.scalars import Plain
 from pipeline.manifest.schema import (
     DefaultsKeys,
     JobKeys,
@@ -21,11 +22,8 @@ from pipeline.manifest.schema import (
 )
 from pipeline.manifest.tree import Node, place_of, plain_data
 
-_FORMS: dict[str, TypeAdapter[TupleKeys | JobKeys]] = {
-    "<tuple>": TypeAdapter(TupleKeys),
-    "<job>": TypeAdapter(JobKeys),
-    "<rows>": TypeAdapter(RowsKeys),
-}
+#: The keys of a job in the short form, in its order.
+SHORT = TupleKeys._fields
 _KEYS: dict[str, list[str]] = {
     "": list(ManifestFile.model_fields),
     "provider": list(ProviderKeys.model_fields),
@@ -35,6 +33,9 @@ _KEYS: dict[str, list[str]] = {
     "jobs": list(RowsKeys.model_fields),
 }
 _SECRETS = frozenset({"api_key", "apikey", "api-key", "key", "token", "secret", "password", "authorization", "bearer"})
+#: What stands in for a required key that is missing or wrong, so that the others can be looked at.
+_STAND_INS: Mapping[str, Any] = {"version": Plain("1"), "prompt": "?", "rows": "?"}
+_VARIABLES = frozenset({"vars", "zip"})
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda _: "is missing",
@@ -42,7 +43,6 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "dict_type": lambda _: "must be a mapping of names",
     "tuple_type": lambda _: "must be a list",
     "too_short": lambda _: "must not be empty",
-    "too_long": lambda facts: f"has {facts['actual_length']} items; at most {facts['max_length']} fit",
     "greater_than": lambda facts: f"must be more than {facts['gt']}",
     "greater_than_equal": lambda facts: f"must be at least {facts['ge']}",
     "less_than_equal": lambda facts: f"must be at most {facts['le']}",
@@ -50,6 +50,31 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "value_error": lambda facts: str(facts["error"]),
     "written": lambda facts: str(facts["message"]),
 }
+
+T = TypeVar("T", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked(Generic[T]):
+    """Keys as checked: those that were wrong are noted, left out, and remembered.
+
+    Attributes:
+        keys: What was sound, with a stand-in for what is required and was not.
+        written: All of it, as written.
+        doubts: The paths of what was wrong, or was meant by a key that nobody knows.
+    """
+
+    keys: T
+    written: Mapping[str, Any]
+    doubts: frozenset[KeyPath] = field(default_factory=frozenset)
+
+    def doubted(self, *path: str) -> bool:
+        """Whether what stands there, or something it stands in, was wrong."""
+        return any(path[: len(doubt)] == doubt for doubt in self.doubts)
+
+    def doubted_within(self, *path: str) -> bool:
+        """Whether something that stands in it was wrong, or all of it."""
+        return self.doubted(*path) or any(doubt[: len(path)] == path for doubt in self.doubts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,52 +89,53 @@ class Checker:
     root: Node
     complaints: Complaints
 
-    def head(self, data: Any) -> ManifestHead | None:
-        """Check everything but the jobs, which ``data`` is without; a section with problems counts as not there.
-
-        Returns None when the manifest is not a mapping at all.
-        """
+    def head(self, data: Any) -> Checked[ManifestHead] | None:
+        """Check everything but the jobs, which ``data`` is without; None when the manifest is no mapping at all."""
         if not isinstance(data, dict):
             self.complaints.add(self.root, (), "a manifest is a mapping of keys", "start with 'version: 1' and 'jobs:'")
             return None
-        try:
-            return ManifestHead.model_validate(data)
-        except ValidationError as exc:
-            bad = self._note(exc, ())
-        sound = {key: value for key, value in data.items() if key not in bad}
-        return ManifestHead.model_validate({"version": 1} | sound if "version" not in sound else sound)
+        return self._check(ManifestHead, data, ())
 
-    def job(self, number: int, node: Node) -> TupleKeys | JobKeys | None:
-        """Check one job, ``number`` from 0; None when it has problems."""
+    def job(self, number: int, node: Node) -> Checked[JobKeys] | None:
+        """Check one job, ``number`` from 0; None when it is neither a list nor a mapping."""
         data = plain_data(node)
-        form = job_form(data)
-        if not form:
-            hint = "write [prompt, ratio, model], or a mapping with 'prompt:'"
-            self.complaints.add(node, ("jobs", number), "a job is a list or a mapping", hint)
-            return None
-        try:
-            return _FORMS[form].validate_python(data)
-        except ValidationError as exc:
-            self._note(exc, ("jobs", number))
-            return None
+        base: KeyPath = ("jobs", number)
+        match job_form(data):
+            case "<tuple>":
+                if len(data) > len(SHORT):
+                    message = f"has {len(data)} items; at most {len(SHORT)} fit"
+                    self.complaints.add(place_of(self.root, base), base, message)
+                return self._check(JobKeys, dict(zip(SHORT, data, strict=False)), base, short=True)
+            case "<job>":
+                return self._check(JobKeys, data, base)
+            case "<rows>":
+                return self._check(RowsKeys, data, base)
+            case _:
+                hint = "write [prompt, ratio, model], or a mapping with 'prompt:'"
+                self.complaints.add(node, base, "a job is a list or a mapping", hint)
+                return None
 
-    def _note(self, exc: ValidationError, base: KeyPath) -> set[str | int]:
-        """Note each error; returns the first steps of their paths."""
-        bad: set[str | int] = set()
-        for error in exc.errors(include_url=False, include_input=False):
-            steps = error["loc"]
-            if steps[:1] == ("provider",) and len(steps) > 1:
-                # The second step names the alternative that was tried, which nobody wrote.
-                steps = ("provider", *steps[2:])
-            bad.update(steps[:1])
-            self._add(base + steps, error["type"], error.get("ctx", {}))
-        return bad
+    def _check(self, form: type[T], data: dict[str, Any], base: KeyPath, *, short: bool = False) -> Checked[T]:
+        """Check ``data``; what is wrong is noted and left out until the rest is sound."""
+        doubts: set[KeyPath] = set()
+        sound = data
+        while True:
+            try:
+                keys = form.model_validate(sound)
+            except ValidationError as exc:
+                wrong = list(_errors(exc))
+            else:
+                return Checked(keys=keys, written=data, doubts=frozenset(doubts))
+            for path, kind, facts in wrong:
+                shown_path = (SHORT.index(str(path[0])), *path[1:]) if short else path
+                self._add(base + shown_path, kind, facts)
+                doubts.add(_meant(path, sound, base) if kind == "extra_forbidden" else _key_path(path))
+                sound = _without(sound, _key_path(path))
 
     def _add(self, path: KeyPath, kind: str, facts: Mapping[str, Any]) -> None:
-        section = str(path[0]) if len(path) > 1 else ""
         last = str(path[-1])
         if kind == "extra_forbidden":
-            message, hint = _unknown_key(last, _KEYS[section])
+            message, hint = _unknown_key(last, _KEYS[_section(path)])
             self.complaints.add(place_of(self.root, path, key=True), path, message, hint)
             return
         place = place_of(self.root, path[:-1], key=True) if kind == "missing" else place_of(self.root, path)
@@ -117,6 +143,48 @@ class Checker:
         if kind == "literal_error" and last == "wire":
             hint = "flat is what the built-in provider wants"
         self.complaints.add(place, path, _SENTENCES[kind](facts), hint)
+
+
+def _errors(exc: ValidationError) -> Iterable[tuple[KeyPath, str, Mapping[str, Any]]]:
+    """Each error's path, kind and facts."""
+    for error in exc.errors(include_url=False, include_input=False):
+        steps: KeyPath = error["loc"]
+        if steps[:1] == ("provider",) and len(steps) > 1:
+            # The second step names the alternative that was tried, which nobody wrote.
+            steps = ("provider", *steps[2:])
+        yield steps, error["type"], error.get("ctx", {})
+
+
+def _key_path(path: KeyPath) -> KeyPath:
+    """As much of a path as consists of keys: an item that is wrong makes its list so."""
+    first = next((number for number, step in enumerate(path) if isinstance(step, int)), len(path))
+    return path[:first]
+
+
+def _without(data: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
+    """The data without what stands at the path, or with its stand-in."""
+    step, rest = str(path[0]), path[1:]
+    if not rest:
+        left = {key: value for key, value in data.items() if key != step}
+        return left | {step: _STAND_INS[step]} if step in _STAND_INS else left
+    # A variable stays known by its name, whatever its values.
+    inner = {**data[step], rest[0]: ["?"]} if step in _VARIABLES else _without(data[step], rest)
+    return {**data, step: inner}
+
+
+def _meant(path: KeyPath, data: Mapping[str, Any], base: KeyPath) -> KeyPath:
+    """What an unknown key puts in doubt: the key it was meant as; in a job, variables may have been meant."""
+    inner = data if len(path) == 1 else data[str(path[0])]
+    section = _section(base + path)
+    missing = [key for key in _KEYS[section] if key not in inner]
+    near = near_word(str(path[-1]), missing)
+    if section == "jobs" and near in {"", "rows"}:
+        near = "vars"
+    return (*path[:-1], near or path[-1])
+
+
+def _section(path: KeyPath) -> str:
+    return str(path[0]) if len(path) > 1 else ""
 
 
 def _unknown_key(word: str, known: list[str]) -> tuple[str, str]:

@@ -1,36 +1,38 @@
 """The only module that knows how checked keys become entries: reads templates, variables, headers; notes problems."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.manifest.checking import SHORT, Checked
 from pipeline.manifest.complaints import Complaints, KeyPath, UnfitError, nearest
 from pipeline.manifest.entries import Entry, FixedEntry, RowsEntry, VariedEntry
-from pipeline.manifest.recipe import KEYS, Offer, Read, Recipe, read_constant, reader
+from pipeline.manifest.reading import KEYS, Read, in_doubt, read_constant, reader
+from pipeline.manifest.recipe import IN_DOUBT, Offer, Recipe
 from pipeline.manifest.rows import RowsFile, open_rows
 from pipeline.manifest.rowsource import RowsError
-from pipeline.manifest.schema import DefaultsKeys, JobKeys, RowsKeys, TupleKeys
-from pipeline.manifest.template import compile_template
+from pipeline.manifest.schema import DefaultsKeys, JobKeys, ManifestHead, RowsKeys
+from pipeline.manifest.template import NAME, words_in
 from pipeline.manifest.tree import Node, Sequence, place_of
 from pipeline.manifest.variables import Variables, combine
 
-_TUPLE = ("prompt", "ratio", "model")
+_NO_TEMPLATES = frozenset({"vars", "zip", "rows", "repeat"})
 
 
 @dataclass(slots=True)
 class Compiler:
-    """Compiles the jobs of one manifest.
+    """Compiles the jobs of one manifest. Each part of a job is judged although others are wrong, as far as it can be.
 
     Attributes:
         root: The whole manifest, for the places of problems.
-        complaints: Where problems go.
+        complaints: Where problems go; with any in it, no entries are made.
         label: What the manifest's file is called in sources.
         folder: What rows files are relative to.
         offer: What can be bought.
         path_words: The variables that the output templates use.
         defaults: What jobs have unless they say otherwise, by key.
-        variables: Every variable and column met so far.
+        variables: Every variable and column met so far; None when some may be there that nobody could read.
     """
 
     root: Node
@@ -40,11 +42,11 @@ class Compiler:
     offer: Offer
     path_words: frozenset[str]
     defaults: dict[str, Any] = field(default_factory=dict)
-    variables: set[str] = field(default_factory=set)
+    variables: frozenset[str] | None = frozenset()
 
-    def read_defaults(self, keys: DefaultsKeys) -> None:
-        """Read the defaults; one with a problem is noted, and taken as not given."""
-        written = _written(keys)
+    def read_defaults(self, head: Checked[ManifestHead]) -> None:
+        """Read the defaults; one with a problem is noted, and in doubt from then on."""
+        written = _written(head.keys.defaults)
         if "ratio" in written and "use" in written:
             self._note(("defaults", "use"), UnfitError("use", "stands beside ratio", "give one of them"))
         for key, value in written.items():
@@ -52,140 +54,149 @@ class Compiler:
                 self.defaults[key] = read_constant(key, value)
             except UnfitError as exc:
                 self._note(("defaults", key), exc)
+                self.defaults[key] = IN_DOUBT
+        for key in DefaultsKeys.model_fields:
+            if head.doubted("defaults", key):
+                self.defaults[key] = IN_DOUBT
 
-    def entry(self, number: int, keys: TupleKeys | JobKeys) -> Entry | None:
-        """Compile one entry, ``number`` from 0; None when it has problems."""
+    def judge_defaults(self) -> None:
+        """Judge the defaults by themselves, for when no job was sound enough to judge them by."""
+        recipe = Recipe({"prompt": in_doubt("prompt")}, self.defaults, self.offer)
+        for fault in recipe.faults(()):
+            if fault.key in self.defaults:
+                self._note(("defaults", fault.key), fault)
+
+    def entry(self, number: int, checked: Checked[JobKeys]) -> Entry | None:
+        """Compile one entry, ``number`` from 0; None when the manifest has problems."""
         base: KeyPath = ("jobs", number)
-        written = _written(keys)
-        if isinstance(keys, TupleKeys):
-            return self._settled(base, written, Variables(), 1)
-        try:
-            variables = combine(keys.vars, keys.zip)
-        except UnfitError as exc:
-            self._note((*base, *exc.key.split(".", 1)), exc)
+        keys = checked.keys
+        variables = self._combined(base, checked)
+        file = self._open(base, checked)
+        known = self._known(checked, file)
+        self._variables_fit(base, checked, file)
+        # Rows are judged as they stream; what holds none of their columns is judged now.
+        judged = variables is not None and known is not None and not isinstance(keys, RowsKeys)
+        tried = variables if judged and variables is not None else Variables()
+        recipe = self._recipe(base, checked, tried.names if judged else None, known)
+        self._try(base, checked, recipe, tried)
+        if self.complaints.problems or variables is None:
             return None
-        file = self._open(base, keys.rows) if isinstance(keys, RowsKeys) else None
-        if isinstance(keys, RowsKeys) and file is None:
-            return None
-        self.variables.update(variables.names, file.columns if file else ())
-        sound = self._variables_fit(base, keys, variables, file)
-        if file is None:
-            entry: Entry | None = self._settled(base, written, variables, keys.repeat)
-        else:
-            entry = self._streamed(base, written, variables, file, keys.repeat)
-        return entry if sound else None
-
-    def _settled(
-        self, base: KeyPath, written: Mapping[str, Any], variables: Variables, repeat: int
-    ) -> FixedEntry | VariedEntry | None:
-        """Compile an entry without rows, and try all of its combinations."""
-        recipe = self._recipe(base, written, variables.names, variables.names, repeat)
-        if recipe is None:
-            return None
+        if file is not None:
+            return self._streamed(base, checked, variables, file)
         source = f"{self.label}:{place_of(self.root, base).line}"
-        entry = VariedEntry(
-            recipe=recipe,
-            repeat=repeat,
-            names=variables.names,
-            combinations=variables.combinations,
-            source=source,
-        )
-        sound = True
-        for fault in entry.faults():
-            self._note_key(base, written, fault)
-            sound = False
-        if not sound or variables.names:
-            return entry if sound else None
-        return FixedEntry(wanted=next(entry.outcomes()), repeat=repeat)
+        entry = _varied(recipe, keys.repeat, variables, source)
+        return entry if variables.names else FixedEntry(wanted=next(entry.outcomes()), repeat=keys.repeat)
 
-    def _streamed(
-        self, base: KeyPath, written: Mapping[str, Any], variables: Variables, file: RowsFile, repeat: int
-    ) -> RowsEntry | None:
-        """Compile an entry with rows; the rows themselves are looked at as they stream."""
-        used = _words(written) | self.path_words
-        columns = tuple(name for name in file.columns if name in used)
-        recipe = self._recipe(base, written, columns + variables.names, file.columns + variables.names, repeat)
-        if recipe is None:
+    def no_entry(self) -> None:
+        """Take note of a job that nobody can read: nobody knows its variables."""
+        self.variables = None
+
+    def _combined(self, base: KeyPath, checked: Checked[JobKeys]) -> Variables | None:
+        """The job's variables, or None when some of them are wrong."""
+        try:
+            variables = combine(checked.keys.vars, checked.keys.zip)
+        except UnfitError as exc:
+            for fault in exc.each():
+                self._note((*base, *fault.key.split(".", 1)), fault)
             return None
+        return None if checked.doubted_within("vars") or checked.doubted_within("zip") else variables
+
+    def _open(self, base: KeyPath, checked: Checked[JobKeys]) -> RowsFile | None:
+        keys = checked.keys
+        if not isinstance(keys, RowsKeys) or checked.doubted("rows"):
+            return None
+        try:
+            return open_rows(self.folder / keys.rows, keys.rows)
+        except RowsError as exc:
+            self._note((*base, "rows"), UnfitError("rows", str(exc)))
+            return None
+
+    def _known(self, checked: Checked[JobKeys], file: RowsFile | None) -> tuple[str, ...] | None:
+        """The words that the job's templates may hold; None when there may be some that nobody could read."""
+        keys = checked.keys
+        known = (*(file.columns if file else ()), *keys.vars, *keys.zip)
+        unread = isinstance(keys, RowsKeys) and file is None
+        misnamed = not all(map(NAME.fullmatch, (*keys.vars, *keys.zip)))
+        if unread or misnamed or checked.doubted("vars") or checked.doubted("zip"):
+            self.variables = None
+            return None
+        if self.variables is not None:
+            self.variables |= frozenset(known)
+        return known
+
+    def _variables_fit(self, base: KeyPath, checked: Checked[JobKeys], file: RowsFile | None) -> None:
+        """Note variables that nothing uses, and those that hide a column."""
+        keys = checked.keys
+        # What was wrong is looked at as it was written: a name in it may be a use.
+        parts = (str(value) for key, value in checked.written.items() if key not in _NO_TEMPLATES)
+        used = self.path_words.union(*(words_in(part) for part in parts))
+        for name in dict.fromkeys((*keys.vars, *keys.zip)):
+            path = (*base, "vars" if name in keys.vars else "zip", name)
+            if not NAME.fullmatch(name):
+                continue
+            if name not in used:
+                others = used - keys.vars.keys() - keys.zip.keys()
+                hint = nearest(name, others) or f"write {{{name}}} in the prompt, or remove it"
+                self._note(path, UnfitError(name, "nothing uses this variable", hint), key=True)
+            elif file is not None and name in file.columns:
+                self._note(path, UnfitError(name, f"is a column of {file.label}, too", "rename it"), key=True)
+
+    def _recipe(
+        self, base: KeyPath, checked: Checked[JobKeys], names: tuple[str, ...] | None, known: tuple[str, ...] | None
+    ) -> Recipe:
+        """Make the job's recipe; a key with a problem is noted, and in doubt."""
+        given: dict[str, Read] = {key: in_doubt(key) for key in KEYS if checked.doubted(key)}
+        written = {key: value for key, value in _written(checked.keys).items() if key not in given}
+        if "ratio" in written and "use" in written:
+            self._note((*base, "use"), UnfitError("use", "stands beside ratio", "give one of them"))
+        for key, value in written.items():
+            try:
+                given[key] = reader(key, value, names, known)
+            except UnfitError as exc:
+                self._note_keys(base, checked, exc.each())
+                given[key] = in_doubt(key)
+        return Recipe(given, self.defaults, self.offer, checked.keys.repeat)
+
+    def _try(self, base: KeyPath, checked: Checked[JobKeys], recipe: Recipe, variables: Variables) -> None:
+        """Note what does not fit in any combination."""
+        self._note_keys(base, checked, _varied(recipe, 1, variables, "").faults())
+
+    def _streamed(self, base: KeyPath, checked: Checked[JobKeys], variables: Variables, file: RowsFile) -> RowsEntry:
+        """Compile a sound entry with rows; the rows themselves are looked at as they stream."""
+        texts = (value for value in _written(checked.keys).values() if isinstance(value, str))
+        used = self.path_words.union(*(words_in(text) for text in texts))
+        columns = tuple(name for name in file.columns if name in used)
+        names = columns + variables.names
         return RowsEntry(
-            recipe=recipe,
-            repeat=repeat,
+            recipe=self._recipe(base, checked, names, file.columns + variables.names),
+            repeat=checked.keys.repeat,
             file=file,
             columns=columns,
             names=variables.names,
             combinations=variables.combinations,
         )
 
-    def _recipe(
-        self, base: KeyPath, written: Mapping[str, Any], names: tuple[str, ...], known: tuple[str, ...], repeat: int
-    ) -> Recipe | None:
-        given: dict[str, Read] = {}
-        sound = True
-        if "ratio" in written and "use" in written:
-            self._note((*base, "use"), UnfitError("use", "stands beside ratio", "give one of them"))
-            sound = False
-        for key, value in written.items():
-            try:
-                given[key] = reader(key, value, names, known)
-            except UnfitError as exc:
-                self._note_key(base, written, exc)
-                sound = False
-        return Recipe(given, self.defaults, self.offer, repeat) if sound else None
-
-    def _open(self, base: KeyPath, rows: str) -> RowsFile | None:
-        try:
-            return open_rows(self.folder / rows, rows)
-        except RowsError as exc:
-            self._note((*base, "rows"), UnfitError("rows", str(exc)))
-            return None
-
-    def _variables_fit(self, base: KeyPath, keys: JobKeys, variables: Variables, file: RowsFile | None) -> bool:
-        """Note variables that nothing uses, and those that hide a column."""
-        used = _words(_written(keys)) | self.path_words
-        sound = True
-        for name in variables.names:
-            path = (*base, "vars" if name in keys.vars else "zip", name)
-            if name not in used:
-                hint = nearest(name, used - set(variables.names)) or f"write {{{name}}} in the prompt, or remove it"
-                self._note(path, UnfitError(name, "nothing uses this variable", hint), key=True)
-                sound = False
-            elif file is not None and name in file.columns:
-                self._note(path, UnfitError(name, f"is a column of {file.label}, too", "rename it"), key=True)
-                sound = False
-        return sound
-
     def _note(self, path: KeyPath, exc: UnfitError, *, key: bool = False) -> None:
         self.complaints.add(place_of(self.root, path, key=key), path, exc.message, exc.hint)
 
-    def _note_key(self, base: KeyPath, written: Mapping[str, Any], exc: UnfitError) -> None:
-        """Note a problem where the value was written: in the job, or in the defaults."""
-        if exc.key not in written and exc.key in self.defaults:
-            path: KeyPath = ("defaults", exc.key)
-        elif exc.key in _TUPLE and isinstance(place_of(self.root, base), Sequence):
-            path = (*base, _TUPLE.index(exc.key))
-        else:
-            path = (*base, exc.key)
-        self._note(path, exc)
+    def _note_keys(self, base: KeyPath, checked: Checked[JobKeys], faults: Iterable[UnfitError]) -> None:
+        """Note problems where the values were written: in the job, or in the defaults."""
+        short = isinstance(place_of(self.root, base), Sequence)
+        for fault in faults:
+            if fault.key not in checked.written and fault.key in self.defaults:
+                path: KeyPath = ("defaults", fault.key)
+            else:
+                path = (*base, SHORT.index(fault.key) if short and fault.key in SHORT else fault.key)
+            self._note(path, fault)
 
 
-def _written(keys: DefaultsKeys | TupleKeys) -> dict[str, Any]:
+def _varied(recipe: Recipe, repeat: int, variables: Variables, source: str) -> VariedEntry:
+    return VariedEntry(
+        recipe=recipe, repeat=repeat, names=variables.names, combinations=variables.combinations, source=source
+    )
+
+
+def _written(keys: DefaultsKeys) -> Mapping[str, Any]:
     """Those keys of a request that are given, with their values."""
     pairs = ((key, getattr(keys, key, None)) for key in KEYS)
     return {key: value for key, value in pairs if value is not None}
-
-
-def _words(written: Mapping[str, Any]) -> frozenset[str]:
-    """The words in all templates; one that is no template is noted elsewhere."""
-    words: frozenset[str] = frozenset()
-    for key, value in written.items():
-        if isinstance(value, str):
-            words |= words_in(key, value)
-    return words
-
-
-def words_in(key: str, text: str) -> frozenset[str]:
-    """The words that a template holds; none when it is no template."""
-    try:
-        return compile_template(key, text, specs=True).words
-    except UnfitError:
-        return frozenset()

@@ -1,9 +1,9 @@
 """The only module that words where a problem is: gathers all of a manifest's problems, and finds the nearest word."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Protocol
+from typing import ParamSpec, Protocol, TypeVar
 
 from pipeline.errors import ManifestError, Problem
 
@@ -13,6 +13,8 @@ _MAX_QUOTED = 60
 _MAX_LISTED = 20
 
 KeyPath = tuple[str | int, ...]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Position(Protocol):
@@ -38,16 +40,59 @@ class Place:
 
 
 class UnfitError(ValueError):
-    """One key's value that makes no picture: which key, what is wrong, and what to write instead."""
+    """One key's value that makes no picture: which key, what is wrong, and what to write instead.
 
-    def __init__(self, key: str, message: str, hint: str = "") -> None:
+    ``also`` holds what else was found wrong at the same time.
+    """
+
+    def __init__(self, key: str, message: str, hint: str = "", *, also: "Iterable[UnfitError]" = ()) -> None:
         super().__init__(message)
         self.key = key
         self.message = message
         self.hint = hint
+        self.also = tuple(also)
+
+    def each(self) -> "Iterator[UnfitError]":
+        """This one, and what else was found with it."""
+        yield self
+        yield from self.also
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class DoubtError(UnfitError):
+    """A value that nobody knows yet, or that is itself wrong and noted: what depends on it cannot be judged."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key, "cannot be judged yet")
+
+
+class Gathering:
+    """The faults of several independent steps, so that all are told, not only the first."""
+
+    def __init__(self) -> None:
+        self.found: list[UnfitError] = []
+
+    def attempt(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """Take one step; None when it finds a fault, or meets a doubt."""
+        try:
+            return step(*args, **kwargs)
+        except DoubtError:
+            return None
+        except UnfitError as exc:
+            self.found.extend(exc.each())
+            return None
+
+    def settle(self) -> None:
+        """End the steps.
+
+        Raises:
+            UnfitError: The first fault found, with the others beside it.
+        """
+        if self.found:
+            first, *others = self.found
+            raise UnfitError(first.key, first.message, first.hint, also=others)
 
 
 @dataclass(slots=True)
@@ -106,8 +151,14 @@ def path_text(path: KeyPath) -> str:
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Name the valid word that comes nearest, as a hint; empty when none is near."""
+    near = near_word(word, choices)
+    return f"did you mean '{near}'?" if near else ""
+
+
+def near_word(word: str, choices: Iterable[str]) -> str:
+    """Find the valid word that comes nearest; empty when none is near."""
     found = get_close_matches(word.lower()[:_MAX_QUOTED], list(choices), n=1, cutoff=0.6)
-    return f"did you mean '{found[0]}'?" if found else ""
+    return found[0] if found else ""
 
 
 def listed(words: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ def render_edition(text: str, *, name: str, now: datetime) -> str:
         now: The local time that the dates are taken from.
 
     Raises:
-        UnfitError: A placeholder it does not have.
+        UnfitError: Placeholders it does not have, or braces that hold none.
     """
     template = compile_template("edition", text)
     template.check("edition", WORDS)

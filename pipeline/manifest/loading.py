@@ -1,14 +1,15 @@
 """The only module that loads a manifest: from a path to a sound Manifest, or to every problem it has."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.catalog import Profile, models
 from pipeline.errors import ManifestError, NotFoundError, Problem
-from pipeline.manifest.checking import Checker
-from pipeline.manifest.compiling import Compiler, words_in
-from pipeline.manifest.complaints import Complaints, UnfitError
+from pipeline.manifest.checking import Checked, Checker
+from pipeline.manifest.compiling import Compiler
+from pipeline.manifest.complaints import Complaints, UnfitError, shown
 from pipeline.manifest.edition import render_edition
 from pipeline.manifest.entries import Entry
 from pipeline.manifest.manifest import Manifest
@@ -16,11 +17,14 @@ from pipeline.manifest.naming import WORDS, Naming, check_name, naming_of, safe_
 from pipeline.manifest.recipe import Offer
 from pipeline.manifest.schema import ManifestHead, OutputKeys
 from pipeline.manifest.settings import limits_of, profile_of
-from pipeline.manifest.tree import Mapping, Node, Sequence, parse, place_of, plain_data
+from pipeline.manifest.template import words_in
+from pipeline.manifest.tree import Mapping as MappingNode
+from pipeline.manifest.tree import Node, Sequence, parse, place_of, plain_data
 
 #: A manifest is written by people; bulk belongs in the rows files beside it.
 MAX_BYTES = 8 << 20
 _BYTE_ORDER_MARK = "\ufeff"
+_REMEDY = "name a manifest, such as jobs/demo.yaml"
 
 
 def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
@@ -35,6 +39,8 @@ def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
         ManifestError: It has problems; ``problems`` holds all of them, or the first one if it is no YAML.
         ConfigurationError: What reads its rows files is not installed.
     """
+    if "\0" in str(path):
+        raise NotFoundError(Path(shown(str(path))), "is not the name of a file", remedy=_REMEDY)
     path = Path(path)
     file = str(path)
     root = parse(_read(path, file), file)
@@ -48,9 +54,11 @@ def _read(path: Path, file: str) -> str:
         with path.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise NotFoundError(path, remedy="name a manifest, such as jobs/demo.yaml") from None
+        raise NotFoundError(path, remedy=_REMEDY) from None
+    except IsADirectoryError:
+        raise NotFoundError(path, "is a folder", remedy="name a manifest in it, such as jobs/demo.yaml") from None
     except OSError as exc:
-        raise NotFoundError(path, exc.strerror or "cannot be read") from exc
+        raise NotFoundError(path, exc.strerror or "cannot be read", remedy="name a manifest that can be read") from exc
     if len(raw) > MAX_BYTES:
         message, hint = "larger than 8 MiB", "put many rows in a CSV or JSONL file: 'rows: prompts.csv'"
         raise ManifestError([Problem(file=file, line=1, column=1, path="", message=message, hint=hint)])
@@ -77,15 +85,18 @@ class _Loading:
 
     def manifest(self) -> Manifest:
         """Make the manifest, or raise all of its problems."""
-        head = self._checker.head(_without_jobs(self._root))
-        if head is None:
+        checked = self._checker.head(_without_jobs(self._root))
+        if checked is None:
             raise self._complaints.error()
+        head = checked.keys
         name = self._checked_name("name", head.name) if head.name is not None else _name_of(self._path)
         edition = self._edition(head.edition, name)
         profile = self._profile(head)
-        compiler = self._compiler(head, profile)
+        compiler = self._compiler(checked, profile)
         entries = self._entries(compiler)
-        naming = self._naming(head.output, name, edition, frozenset(compiler.variables))
+        naming = self._naming(head.output, name, edition, compiler.variables)
+        if self._complaints.problems:
+            compiler.judge_defaults()
         if profile is None or naming is None or self._complaints.problems:
             raise self._complaints.error()
         return Manifest(
@@ -98,33 +109,37 @@ class _Loading:
             entries=tuple(entries),
         )
 
-    def _compiler(self, head: ManifestHead, profile: Profile | None) -> Compiler:
-        # Without a profile no price is known; that is one problem, not one for each job.
-        prices = dict.fromkeys(models(), 0) if profile is None else profile.prices
-        words = words_in("folder", head.output.folder) | words_in("file", head.output.file)
+    def _compiler(self, head: Checked[ManifestHead], profile: Profile | None) -> Compiler:
+        output = head.keys.output
+        offered = "" if profile is None else profile.name
+        words = words_in(output.folder) | words_in(output.file)
+        if head.doubted_within("output"):
+            words |= words_in(str(head.written))
         compiler = Compiler(
             root=self._root,
             complaints=self._complaints,
             label=self._path.name,
             folder=self._path.parent,
-            offer=Offer(provider="" if profile is None else profile.name, models=models(), prices=prices),
+            offer=Offer(provider=offered, models=models(), prices=_prices(head, profile)),
             path_words=words - frozenset(WORDS),
         )
-        compiler.read_defaults(head.defaults)
+        compiler.read_defaults(head)
         return compiler
 
     def _entries(self, compiler: Compiler) -> list[Entry]:
-        jobs = self._root.values.get("jobs") if isinstance(self._root, Mapping) else None
+        jobs = self._root.values.get("jobs") if isinstance(self._root, MappingNode) else None
         if not isinstance(jobs, Sequence) or not jobs.items:
             place = self._root if jobs is None else jobs
             message = "is missing" if jobs is None else "must be a list with at least one job"
             self._complaints.add(place, ("jobs",), message, "such as: - [A quiet harbour at dawn, 3:2]")
+            compiler.no_entry()
             return []
         entries = []
         for number, node in enumerate(jobs.items):
-            keys = self._checker.job(number, node)
-            entry = None if keys is None else compiler.entry(number, keys)
-            if entry is not None:
+            checked = self._checker.job(number, node)
+            if checked is None:
+                compiler.no_entry()
+            elif (entry := compiler.entry(number, checked)) is not None:
                 entries.append(entry)
         return entries
 
@@ -132,14 +147,15 @@ class _Loading:
         try:
             return profile_of(head.provider)
         except UnfitError as exc:
-            self._note(("provider", *filter(None, exc.key.split("."))), exc)
+            for fault in exc.each():
+                self._note(("provider", *filter(None, [fault.key])), fault)
             return None
 
     def _edition(self, text: str, name: str) -> str:
         try:
             return check_name("edition", render_edition(text, name=name, now=self._now))
         except UnfitError as exc:
-            self._note(("edition",), exc)
+            self._note_each(("edition",), exc)
             return ""
 
     def _checked_name(self, key: str, text: str) -> str:
@@ -148,16 +164,21 @@ class _Loading:
                 raise UnfitError(key, "is empty")
             return check_name(key, text)
         except UnfitError as exc:
-            self._note((key,), exc)
+            self._note_each((key,), exc)
             return _name_of(self._path)
 
-    def _naming(self, output: OutputKeys, name: str, edition: str, variables: frozenset[str]) -> Naming | None:
+    def _naming(self, output: OutputKeys, name: str, edition: str, variables: frozenset[str] | None) -> Naming | None:
         constants = {"name": name, "edition": edition, "date": f"{self._now:%Y-%m-%d}"}
         try:
             return naming_of(output.folder, output.file, constants=constants, variables=variables)
         except UnfitError as exc:
-            self._note(("output", exc.key), exc)
+            for fault in exc.each():
+                self._note(("output", fault.key), fault)
             return None
+
+    def _note_each(self, path: tuple[str, ...], exc: UnfitError) -> None:
+        for fault in exc.each():
+            self._note(path, fault)
 
     def _note(self, path: tuple[str, ...], exc: UnfitError) -> None:
         self._complaints.add(place_of(self._root, path), path, exc.message, exc.hint)
@@ -165,9 +186,17 @@ class _Loading:
 
 def _without_jobs(root: Node) -> Any:
     """The manifest's own settings as plain data; jobs are checked one by one."""
-    if not isinstance(root, Mapping):
+    if not isinstance(root, MappingNode):
         return plain_data(root)
     return {key: plain_data(node) for key, node in root.values.items() if key != "jobs"}
+
+
+def _prices(head: Checked[ManifestHead], profile: Profile | None) -> Mapping[str, int]:
+    """The prices to judge jobs by: one that is in doubt is one problem, not one for each job."""
+    wrong = {model: 0 for model in models() if head.doubted("provider", "prices", model)}
+    if profile is None or head.doubted("provider", "profile"):
+        return dict.fromkeys(models(), 0)
+    return {**wrong, **profile.prices}
 
 
 def _name_of(path: Path) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from pipeline.job import PictureRequest
-from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
+from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
 from pipeline.manifest.template import Placeholder, Template, compile_template
 
 #: A path's part in UTF-8 bytes: file systems take 255, and a suffix and a number still have to fit.
@@ -24,10 +24,13 @@ _INTEGERS = frozenset({"index", "repeat", "seed"})
 WORDS = ("name", "edition", "date", "index", "slug", "ratio", "model", "seed", "format", "repeat", "use", "key")
 
 # Controls, what Windows refuses, marks that hide or turn text around, and halves of surrogate pairs.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+')
+_MARKS = r"\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_UNSAFE = re.compile(rf'[<>:"/\\|?*{_MARKS}]+')
+_HIDDEN = re.compile(f"[{_MARKS}]")
 _RESERVED = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\..*)?", re.IGNORECASE | re.DOTALL
 )
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -64,23 +67,30 @@ class Named:
 _Piece: TypeAlias = "str | Callable[[Named], str]"
 
 
-def naming_of(folder: str, file: str, *, constants: Mapping[str, str], variables: frozenset[str]) -> Naming:
+def naming_of(folder: str, file: str, *, constants: Mapping[str, str], variables: frozenset[str] | None) -> Naming:
     """Make the naming from an output section.
 
     Args:
         folder: The template of the folders, parted by ``/``; empty for none.
         file: The template of the file's name.
         constants: What ``{name}``, ``{edition}`` and ``{date}`` stand for.
-        variables: The variables and columns that any job has.
+        variables: The variables and columns that any job has; None when nobody knows all of them.
 
     Raises:
         UnfitError: With the key ``folder`` or ``file``: it would leave the output folder, or holds what a file name
-            cannot, or a word that nobody has.
+            cannot, or a word that nobody has. Each of them is named.
     """
-    templates = [("folder", part) for part in _split("folder", folder)] + [("file", file)]
-    if len(templates) > MAX_PARTS:
-        raise UnfitError("folder", f"has more than {MAX_PARTS - 1} parts")
-    compiled = [_part(key, text, constants, variables) for key, text in templates]
+    faults = Gathering()
+    if folder.startswith("/"):
+        hint = "write a folder inside it, without a / at the start"
+        faults.found.append(UnfitError("folder", "would lead outside the output folder", hint))
+    folders = [part for part in folder.split("/") if part]
+    if len(folders) >= MAX_PARTS:
+        faults.found.append(UnfitError("folder", f"has more than {MAX_PARTS - 1} parts"))
+    templates = [*(("folder", part) for part in folders), ("file", file)]
+    parts = [faults.attempt(_part, key, text, constants, variables) for key, text in templates]
+    faults.settle()
+    compiled = [part for part in parts if part is not None]
     words = frozenset[str]().union(*(words for _, words in compiled))
     return Naming(tuple(part for part, _ in compiled), words - frozenset(WORDS))
 
@@ -89,12 +99,17 @@ def check_name(key: str, text: str) -> str:
     """Take a manifest's name or edition, which becomes a part of paths.
 
     Raises:
-        UnfitError: It could lead outside the output folder, or cannot stand in a path.
+        UnfitError: It could lead outside the output folder, or cannot stand in a path or on one line of a screen.
     """
+    faults = Gathering()
+    if (bad := _HIDDEN.search(text)) is not None:
+        faults.found.append(UnfitError(key, f"holds the character U+{ord(bad[0]):04X}", "remove it"))
     if text != "" and (_leaves(text) or "/" in text or "\\" in text or not safe_part(text)):
-        raise UnfitError(key, "would lead outside the output folder", "leave out / and \\ and a point at the start")
+        hint = "leave out / and \\ and a point at the start"
+        faults.found.append(UnfitError(key, "would lead outside the output folder", hint))
     if len(text) > MAX_PART_BYTES:
-        raise UnfitError(key, f"is longer than {MAX_PART_BYTES} characters")
+        faults.found.append(UnfitError(key, f"is longer than {MAX_PART_BYTES} characters"))
+    faults.settle()
     return text
 
 
@@ -136,21 +151,15 @@ def _words(text: str) -> list[str]:
     return kept.split()
 
 
-def _split(key: str, folder: str) -> list[str]:
-    """Part a folder template at its slashes."""
-    if folder.startswith("/"):
-        raise UnfitError(
-            key, "would lead outside the output folder", "write a folder inside it, without a / at the start"
-        )
-    return [part for part in folder.split("/") if part]
-
-
 def _part(
-    key: str, text: str, constants: Mapping[str, str], variables: frozenset[str]
+    key: str, text: str, constants: Mapping[str, str], variables: frozenset[str] | None
 ) -> tuple[Callable[[Named], str], frozenset[str]]:
-    template = compile_template(key, text, specs=True)
-    _check_part(key, text, template)
-    pieces = tuple(_piece(key, piece, constants, variables) for piece in template.pieces)
+    faults = Gathering()
+    template = faults.attempt(compile_template, key, text, specs=True) or Template((_PLACEHOLDER.sub("", text),))
+    faults.attempt(_check_part, key, text, template)
+    made = [faults.attempt(_piece, key, piece, constants, variables) for piece in template.pieces]
+    faults.settle()
+    pieces = tuple(piece for piece in made if piece is not None)
     if all(isinstance(piece, str) for piece in pieces):
         whole = safe_part("".join(map(str, pieces)))
         return (lambda _: whole), template.words
@@ -161,15 +170,17 @@ def _part(
 
 def _check_part(key: str, text: str, template: Template) -> None:
     """Refuse what the manifest itself writes; what comes out of values is made safe instead."""
+    faults = Gathering()
+    texts = [piece for piece in template.pieces if isinstance(piece, str)]
     if _leaves(text):
-        raise UnfitError(key, "would lead outside the output folder, or be hidden", "start each part with a letter")
-    if template.pieces and all(isinstance(piece, str) for piece in template.pieces) and not safe_part(text):
-        raise UnfitError(key, "has a part without a letter or digit")
-    for piece in template.pieces:
-        if isinstance(piece, str) and (bad := _UNSAFE.search(piece)) is not None:
-            character = bad[0][0]
-            visible = character if character.isprintable() else f"U+{ord(character):04X}"
-            raise UnfitError(key, f"the character {visible} cannot stand in a file's name", "use - or _")
+        hint = "start each part with a letter"
+        faults.found.append(UnfitError(key, "would lead outside the output folder, or be hidden", hint))
+    elif texts and len(texts) == len(template.pieces) and not safe_part(text):
+        faults.found.append(UnfitError(key, "has a part without a letter or digit"))
+    for character in dict.fromkeys("".join("".join(_UNSAFE.findall(piece)) for piece in texts)):
+        visible = character if character.isprintable() else f"U+{ord(character):04X}"
+        faults.found.append(UnfitError(key, f"the character {visible} cannot stand in a file's name", "use - or _"))
+    faults.settle()
 
 
 def _leaves(text: str) -> bool:
@@ -177,7 +188,9 @@ def _leaves(text: str) -> bool:
     return unicodedata.normalize("NFC", text).strip().startswith(".")
 
 
-def _piece(key: str, piece: str | Placeholder, constants: Mapping[str, str], variables: frozenset[str]) -> _Piece:
+def _piece(
+    key: str, piece: str | Placeholder, constants: Mapping[str, str], variables: frozenset[str] | None
+) -> _Piece:
     if isinstance(piece, str):
         return piece
     word, spec = piece.word, piece.spec
@@ -188,7 +201,7 @@ def _piece(key: str, piece: str | Placeholder, constants: Mapping[str, str], var
         return _UNSAFE.sub("-", constants[word])
     if word in _READERS:
         return _READERS[word](spec)
-    if word in variables:
+    if variables is None or word in variables:
         return lambda named: named.variables.get(word, "")
     known = [*WORDS, *sorted(variables)]
     raise UnfitError(key, f"there is no word named {shown(word)} here", nearest(word, known) or listed(known))

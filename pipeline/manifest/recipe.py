@@ -1,34 +1,19 @@
 """The only module that knows how a job's keys make a request: row over defaults over the catalog's defaults."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, cast
 
 from pipeline.catalog import ModelSpec, uses
 from pipeline.catalog.models import WholeNumber
 from pipeline.job import ImageFormat, PictureRequest
-from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
-from pipeline.manifest.template import compile_template
-from pipeline.manifest.values import read_prompt, read_ratio, read_switch, read_use, read_whole
+from pipeline.manifest.complaints import DoubtError, Gathering, UnfitError, listed, nearest, shown
+from pipeline.manifest.reading import Read, Values
+from pipeline.manifest.values import read_ratio
 from pipeline.ratio import Ratio
 
-#: The keys of a job that make up its request; each may be a constant or a template.
-KEYS = ("prompt", "model", "ratio", "use", "seed", "format", "safety_tolerance", "prompt_upsampling")
-
-READERS: dict[str, Callable[[str], Any]] = {
-    "prompt": read_prompt,
-    "model": str,
-    "ratio": read_ratio,
-    "use": read_use,
-    "seed": lambda text: read_whole("seed", text),
-    "format": str,
-    "safety_tolerance": lambda text: read_whole("safety_tolerance", text),
-    "prompt_upsampling": lambda text: read_switch("prompt_upsampling", text),
-}
-
-Values: TypeAlias = Sequence[str]
-#: Reads one key for the values of a row; None when the row leaves it open.
-Read: TypeAlias = Callable[[Values], Any]
+#: Stands for a default that is itself wrong.
+IN_DOUBT: Final = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,31 +81,37 @@ class Recipe:
         return request, use
 
     def faults(self, values: Values) -> list[UnfitError]:
-        """Find everything that does not fit in one row; empty when all fits."""
-        found: list[UnfitError] = []
-
-        def attempt(step: Callable[..., object], *arguments: object) -> object:
-            try:
-                return step(*arguments)
-            except UnfitError as exc:
-                found.append(exc)
-                return None
-
-        spec = attempt(self._spec, values)
-        attempt(self.given["prompt"], values)
-        if isinstance(spec, ModelSpec):
+        """Find everything that does not fit in one row, as far as it can be judged; empty when all fits."""
+        faults = Gathering()
+        spec = faults.attempt(self._spec, values)
+        faults.attempt(self.given["prompt"], values)
+        if spec is not None:
             for step in (self._shape, self._seed, self._format, self._safety_tolerance, self._prompt_upsampling):
-                attempt(step, values, spec)
+                faults.attempt(cast(Callable[[Values, ModelSpec], object], step), values, spec)
         else:
             for key in self.given.keys() - {"model", "prompt"}:
-                attempt(self.given[key], values)
-        return found
+                faults.attempt(self.given[key], values)
+        return faults.found
+
+    def fits(self, values: Values) -> bool:
+        """Whether one row makes a request."""
+        try:
+            self.picture(values)
+        except UnfitError:
+            return False
+        return True
 
     def _read(self, key: str, values: Values) -> Any:
         """What the row says of a key, or else the defaults; None when neither does."""
         read = self.given.get(key)
         value = None if read is None else read(values)
-        return self.defaults.get(key) if value is None else value
+        return self._default(key) if value is None else value
+
+    def _default(self, key: str) -> Any:
+        value = self.defaults.get(key)
+        if value is IN_DOUBT:
+            raise DoubtError(key)
+        return value
 
     def _spec(self, values: Values) -> ModelSpec:
         model = self._read("model", values)
@@ -141,8 +132,10 @@ class Recipe:
         return None
 
     def _default_shape(self) -> tuple[Ratio, str] | None:
-        value = self.defaults.get("ratio", self.defaults.get("use"))
-        return None if value is None else _as_shape(value)
+        for key in ("ratio", "use"):
+            if (value := self._default(key)) is not None:
+                return _as_shape(value)
+        return None
 
     def _seed(self, values: Values, spec: ModelSpec) -> int | None:
         seed = _within("seed", self._read("seed", values), spec.parameters.seed, spec)
@@ -177,46 +170,6 @@ class Recipe:
                 raise _not_taken("prompt_upsampling", spec)
             return None
         return switch.default if value is None else cast(bool, value)
-
-
-def read_constant(key: str, value: Any) -> Any:
-    """Read a key of the defaults, which stands for itself; None when it is an empty text.
-
-    Raises:
-        UnfitError: It holds placeholders, or makes no sense.
-    """
-    if not isinstance(value, str):
-        return value
-    literal = compile_template(key, value).literal
-    if literal is None:
-        raise UnfitError(key, "placeholders cannot stand in the defaults", "put it in the jobs that have the variable")
-    return READERS[key](literal)
-
-
-def reader(key: str, value: Any, names: Sequence[str], known: Sequence[str]) -> Read:
-    """Make the function that reads one key of a job from a row's values.
-
-    Args:
-        key: One of KEYS.
-        value: As written: a number, a switch or a text with placeholders.
-        names: What the row's values are called, in order.
-        known: Every word that could have been used; those that are used are among ``names``.
-
-    Raises:
-        UnfitError: A placeholder nobody has, or a constant that makes no sense.
-    """
-    if not isinstance(value, str):
-        return lambda _: value
-    template = compile_template(key, value)
-    template.check(key, known)
-    read = READERS[key]
-    if template.literal is not None:
-        found = read(template.literal)
-        return lambda _: found
-    fill = template.bind(names)
-    if key == "prompt":
-        return lambda values: read(fill(values))
-    return lambda values: read(text) if (text := fill(values).strip()) else None
 
 
 def _as_shape(value: Ratio | str) -> tuple[Ratio, str]:

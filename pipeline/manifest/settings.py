@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.catalog import Profile, models, profiles
-from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
+from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
 from pipeline.manifest.schema import LimitsKeys, ProviderKeys
 
 
@@ -47,17 +47,19 @@ def profile_of(written: str | ProviderKeys) -> Profile:
     """Take a profile by its name, with the manifest's own settings over it; ``prices`` are added to the profile's.
 
     Raises:
-        UnfitError: No such profile, or a price for a model that the catalog does not have.
+        UnfitError: No such profile, or prices for models that the catalog does not have.
     """
+    faults = Gathering()
     keys = ProviderKeys(profile=written) if isinstance(written, str) else written
-    base = profiles().get(keys.profile)
-    if base is None:
+    if keys.profile not in profiles():
         hint = nearest(keys.profile, profiles()) or listed(profiles())
         where = "" if isinstance(written, str) else "profile"
-        raise UnfitError(where, f"there is no provider profile named {shown(keys.profile)}", hint)
+        faults.found.append(UnfitError(where, f"there is no provider profile named {shown(keys.profile)}", hint))
     for model in keys.prices:
         if model not in models():
             hint = nearest(model, models()) or listed(models())
-            raise UnfitError("prices", f"there is no model named {shown(model)} in the catalog", hint)
+            faults.found.append(UnfitError("prices", f"there is no model named {shown(model)} in the catalog", hint))
+    faults.settle()
     changed = keys.model_dump(exclude_none=True, exclude={"profile", "prices"})
+    base = profiles()[keys.profile]
     return base.model_copy(update={**changed, "prices": {**base.prices, **keys.prices}})

@@ -4,12 +4,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.manifest.complaints import UnfitError, listed, nearest, shown
+from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
 
 #: A name that can stand in braces: letters of any script, digits, ``_`` and ``-``, not starting with a digit.
 NAME = re.compile(r"[^\W\d][\w-]*")
 _PIECE = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|[{}]")
 _SPEC = re.compile(r"0?[1-9][0-9]?")
+
+
+def words_in(text: str) -> frozenset[str]:
+    """The words that stand in a text's placeholders; of one that is no template, every word that might."""
+    try:
+        return compile_template("", text, specs=True).words
+    except UnfitError:
+        return frozenset(NAME.findall(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,14 @@ class Template:
         """Make sure that each placeholder has a variable, or a column, of that name.
 
         Raises:
-            UnfitError: One is not.
+            UnfitError: At least one is not; each of them is named.
         """
+        faults = Gathering()
         for word in sorted(self.words - frozenset(known)):
             remedy = f"write {{{{{shown(word)[1:-1]}}}}} for the text itself"
             hint = nearest(word, known) or (f"{remedy}; {listed(known)}" if known else remedy)
-            raise UnfitError(key, f"there is no variable named {shown(word)} here", hint)
+            faults.found.append(UnfitError(key, f"there is no variable named {shown(word)} here", hint))
+        faults.settle()
 
     def bind(self, names: Sequence[str]) -> Callable[[Sequence[str]], str]:
         """Make a function that fills it from values standing in the order of ``names``; every word must be there."""
@@ -74,21 +84,25 @@ def compile_template(key: str, text: str, *, specs: bool = False) -> Template:
         specs: Whether ``{word:05}`` is allowed.
 
     Raises:
-        UnfitError: A brace stands alone, or what is in braces is not a plain name.
+        UnfitError: A brace stands alone, or what is in braces is not a plain name; each of them is named.
     """
     if "{" not in text and "}" not in text:
         return Template((text,))
     pieces: list[str | Placeholder] = []
+    faults = Gathering()
     end = 0
     for match in _PIECE.finditer(text):
         _append(pieces, text[end : match.start()])
         end = match.end()
         if match["inside"] is not None:
-            pieces.append(_placeholder(key, match["inside"], specs=specs))
+            piece = faults.attempt(_placeholder, key, match["inside"], specs=specs)
+            pieces.extend([piece] if piece else [])
         elif len(match[0]) == 2:
             _append(pieces, match[0][0])
         else:
-            raise UnfitError(key, f"a single '{match[0]}' stands alone", f"write '{match[0] * 2}' for the brace itself")
+            hint = f"write '{match[0] * 2}' for the brace itself"
+            faults.found.append(UnfitError(key, f"a single '{match[0]}' stands alone", hint))
+    faults.settle()
     _append(pieces, text[end:])
     return Template(tuple(pieces))
 

@@ -8,6 +8,7 @@ from pipeline.manifest.complaints import UnfitError, nearest, shown
 from pipeline.ratio import Ratio, parse_ratio
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_MAX_NAMED = 5
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 _SWITCHES = {"true": True, "false": False}
 
@@ -21,9 +22,22 @@ def read_prompt(text: str) -> str:
     prompt = text.strip()
     if not prompt:
         raise UnfitError("prompt", "is empty", "say what to draw")
-    if (bad := _CONTROL.search(prompt)) is not None:
-        raise UnfitError("prompt", f"holds the character U+{ord(bad[0]):04X}", "remove it")
+    check_characters(prompt)
     return prompt
+
+
+def check_characters(text: str) -> None:
+    """Make sure that a prompt, or its template, holds no control character.
+
+    Raises:
+        UnfitError: It holds some, or half a surrogate pair; each kind is named once, the first five at least.
+    """
+    if bad := list(dict.fromkeys(_CONTROL.findall(text.strip()))):
+        named = ", ".join(f"U+{ord(character):04X}" for character in bad[:_MAX_NAMED])
+        more = f" and {len(bad) - _MAX_NAMED} more" if len(bad) > _MAX_NAMED else ""
+        several = len(bad) > 1
+        message = f"holds the character{'s' if several else ''} {named}{more}"
+        raise UnfitError("prompt", message, "remove them" if several else "remove it")
 
 
 @lru_cache(maxsize=4096)

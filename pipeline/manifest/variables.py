@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from pipeline.manifest.complaints import UnfitError
+from pipeline.manifest.complaints import Gathering, UnfitError
 from pipeline.manifest.template import NAME
 
 #: More combinations in one job are a slip; a million wanted ones belong in a rows file.
@@ -25,14 +25,24 @@ def combine(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[s
 
     Raises:
         UnfitError: A name that cannot stand in braces, a name given in both, lists of unequal length, or more than
-            100,000 combinations.
+            100,000 combinations; all that applies is named.
     """
+    faults = Gathering()
     for key, names in (("vars", crossed), ("zip", paired)):
         for name in names:
             if not NAME.fullmatch(name):
-                raise UnfitError(f"{key}.{name}", "cannot be a variable's name", "use letters, digits, _ and -")
-    if both := crossed.keys() & paired.keys():
-        raise UnfitError(f"zip.{min(both)}", "is given in vars, too", "give it once")
+                hint = "use letters, digits, _ and -"
+                faults.found.append(UnfitError(f"{key}.{name}", "cannot be a variable's name", hint))
+    for name in sorted(crossed.keys() & paired.keys()):
+        faults.found.append(UnfitError(f"zip.{name}", "is given in vars, too", "give it once"))
+    faults.attempt(_check_counts, crossed, paired)
+    faults.settle()
+    pairs = list(zip(*paired.values(), strict=True)) if paired else [()]
+    combinations = tuple((*combination, *pair) for combination in product(*crossed.values()) for pair in pairs)
+    return Variables((*crossed, *paired), combinations)
+
+
+def _check_counts(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[str, ...]]) -> None:
     lengths = {name: len(values) for name, values in paired.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -41,6 +51,3 @@ def combine(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[s
     if count > MAX_COMBINATIONS:
         message = f"makes {count:,} combinations; at most {MAX_COMBINATIONS:,} in one job"
         raise UnfitError("vars", message, "put so many in a rows file: 'rows: prompts.csv'")
-    pairs = list(zip(*paired.values(), strict=True)) if paired else [()]
-    combinations = tuple((*combination, *pair) for combination in product(*crossed.values()) for pair in pairs)
-    return Variables((*crossed, *paired), combinations)

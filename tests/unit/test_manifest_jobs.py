@@ -7,7 +7,8 @@ import pytest
 from pipeline.catalog import models
 from pipeline.job import PictureRequest, job_key
 from pipeline.manifest.complaints import UnfitError
-from pipeline.manifest.recipe import Offer, Recipe, reader
+from pipeline.manifest.reading import reader
+from pipeline.manifest.recipe import Offer, Recipe
 from pipeline.manifest.variables import combine
 from pipeline.ratio import Ratio
 from tests.unit.manifest_writing import HEAD, load_jobs, made, only_problem, problems
@@ -118,7 +119,7 @@ def test_a_seed_that_counts_past_the_maximum_is_a_problem(tmp_path: Path) -> Non
         ("{prompt: 'a {b'}", "prompt", "stands alone"),
         ("{prompt: a, vars: {b: [c]}}", "vars.b", "nothing uses this variable"),
         ("{prompt: a, zip: {b: [c]}}", "zip.b", "nothing uses this variable"),
-        ("{prompt: a, vars: {}, zip: {b: [c, d], e: [f]}}", "zip", "b has 2, e has 1"),
+        ("{prompt: '{b}{e}', vars: {}, zip: {b: [c, d], e: [f]}}", "zip", "b has 2, e has 1"),
         ("{prompt: '{b}', vars: {b: [c]}, zip: {b: [c]}}", "zip.b", "is given in vars, too"),
         ("{prompt: '{b}', vars: {b c: [c]}}", "vars.b c", "cannot be a variable's name"),
         ("{prompt: '{b}', vars: {b: ['']}}", "prompt", "is empty"),
@@ -146,7 +147,9 @@ def test_a_very_long_ratio_is_not_shown_whole(tmp_path: Path) -> None:
 def test_all_problems_of_one_job_are_shown(tmp_path: Path) -> None:
     job = "{prompt: '{b}', ratio: '{b}', seed: '{b}', model: '{m}', vars: {b: [''], m: [x, flux-kontext-pro]}}"
     found = problems(tmp_path, f"{HEAD}jobs:\n  - {job}\n  - {{prompt: '{{b}}', seed: '{{c}}', vars: {{c: [x]}}}}\n")
-    assert {problem.path for problem in found} == {"jobs[0].prompt", "jobs[0].model", "jobs[1].prompt"}
+    assert {problem.path for problem in found} == {
+        "jobs[0].prompt", "jobs[0].model", "jobs[1].prompt", "jobs[1].seed",
+    }  # fmt: skip
     both = "{prompt: a, ratio: '{b}', seed: '{b}', model: x, vars: {b: [y]}}"
     assert len(problems(tmp_path, f"{HEAD}jobs:\n  - {both}\n")) == 3
 
