@@ -1,6 +1,6 @@
 """The only module that knows how one entry of ``jobs:`` becomes pictures: by itself, by variables, or row by row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -56,6 +56,10 @@ class FixedEntry:
         """Its one picture."""
         yield self.wanted
 
+    def count(self) -> int:
+        """How many jobs it makes."""
+        return self.repeat
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariedEntry:
@@ -79,8 +83,12 @@ class VariedEntry:
             request, use = self.recipe.picture(values)
             yield Wanted(request, use, dict(zip(self.names, values, strict=True)), self.source)
 
+    def count(self) -> int:
+        """How many jobs it makes."""
+        return len(self.combinations) * self.repeat
+
     def faults(self) -> Iterator[UnfitError]:
-        """Everything that does not fit in any combination."""
+        """Everything that does not fit in any combination, as far as it can be judged."""
         for values in self.combinations:
             try:
                 self.recipe.picture(values)
@@ -123,6 +131,21 @@ class RowsEntry:
                     yield Misfit([row.raw, combination] if combination else row.raw, source, message)
                 else:
                     yield Wanted(request, use, dict(zip(names, values, strict=True)), source)
+
+    def count(self) -> int:
+        """How many jobs its rows make, unfit ones included; the file is read as a stream.
+
+        Whether a row fits is only judged where that matters: an unfit one counts once, a fit one ``repeat`` times.
+        """
+        rows = self.file.rows(self.columns)
+        if self.repeat == 1:
+            each = len(self.combinations)
+            return sum(1 if row.cells is None else each for row in rows)
+        return sum(1 if row.cells is None else self._count_of(row.cells) for row in rows)
+
+    def _count_of(self, cells: Sequence[str]) -> int:
+        fitting = sum(self.recipe.fits((*cells, *combination)) for combination in self.combinations)
+        return len(self.combinations) + fitting * (self.repeat - 1)
 
 
 Entry: TypeAlias = FixedEntry | VariedEntry | RowsEntry

@@ -56,6 +56,18 @@ class Manifest:
                     index += 1
                     yield self._job(index, outcome, repeat)
 
+    def count(self) -> int:
+        """How many jobs ``jobs()`` would make, unfit rows included, without making them.
+
+        Rows files are read, row by row, but nothing is named or hashed. Only where ``repeat`` is more than 1 is each
+        row judged as well: one that does not fit counts once, whatever ``repeat`` says.
+
+        Raises:
+            NotFoundError: A rows file is gone, or cannot be read.
+            ManifestError: A rows file's header changed since the manifest was loaded.
+        """
+        return sum(entry.count() for entry in self.entries)
+
     def _job(self, index: int, wanted: Wanted, repeat: int) -> Job:
         request = _counted_up(wanted.request, repeat)
         key = job_key(request, repeat=repeat, edition=self.edition, simulated=self.profile.simulated)
