@@ -1,5 +1,6 @@
 """One run at work: the parts wired together, the one task group, the signals, and the count at the end."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -97,8 +98,8 @@ class Shift:
                     group.start_soon(self._obey, self._options.stop, leave_at_once)
                 if self._options.watch is not None:
                     group.start_soon(self._options.watch, self.snapshot)
+                group.start_soon(self._count)
                 try:
-                    await self._count()
                     await self._rescue()
                     await self._buy()
                     await self._place()
@@ -138,11 +139,10 @@ class Shift:
         leave_at_once.cancel()
 
     async def _count(self) -> None:
-        """Count the rows where that is cheap, for the progress and for a run that is cut short."""
-        if self._manifest.rows_files:
-            return
-        counted = await anyio.to_thread.run_sync(lambda: sum(1 for _ in self._manifest.jobs()))
-        self._total = counted if self._options.limit is None else min(counted, self._options.limit)
+        """Count the rows beside the buying, for the progress and for a run that is cut short."""
+        with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
+            counted = await anyio.to_thread.run_sync(self._manifest.count, abandon_on_cancel=True)
+            self._total = counted if self._options.limit is None else min(counted, self._options.limit)
 
     async def _rescue(self) -> None:
         """Fetch what an earlier run bought and did not store, before anything new is bought."""
