@@ -69,6 +69,8 @@ def _unfounded(error: OSError, path: Path) -> FluxbatchError:
     """Say what keeps a ledger's file from being made or seen."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageError(f"{path}: the disk is full", remedy="make room and run again")
+    if error.errno == errno.EFBIG:
+        return StorageError(f"{path}: no file may grow that large", remedy="raise the limit (ulimit -f) and run again")
     if error.errno == errno.EIO:
         return StorageError(f"{path}: the disk fails ({error.strerror})", remedy="check the disk")
     return OutputError(

@@ -104,7 +104,7 @@ async def test_a_ledger_that_can_grow_no_more_stops_buying_and_every_cent_is_fou
     workspace: Workspace, simulator: Simulator
 ) -> None:
     manifest = workspace.manifest(*(f"Scene {number}" for number in range(30)))
-    failed = await workspace.run(manifest, file_limit_bytes=400_000)
+    failed = await workspace.run(manifest, file_limit_bytes=250_000)
     assert failed.code == 74, failed.err
     assert "ledger.db" in failed.err
     assert simulator.bill.pictures < 30

@@ -160,3 +160,10 @@ async def test_what_cannot_be_written_says_so(kept: Scene, name: str) -> None:
         write(kept, kept.folder / name)
     assert caught.value.remedy
     assert files(kept.folder) == before
+
+
+async def test_without_a_file_an_export_goes_to_standard_output(kept: Scene) -> None:
+    out = io.StringIO()
+    with Ledger(kept.path) as ledger:
+        ledger.export(to=None, form="csv", stdout=out)
+    assert out.getvalue().startswith("key,manifest")

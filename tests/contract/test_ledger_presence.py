@@ -314,3 +314,11 @@ async def test_a_ledger_moved_with_its_pictures_still_finds_them(scene: Scene, t
     with Ledger(moved / "ledger.db") as ledger:
         [known] = ledger.known(POSTER, [scene.job().key])
     assert known.state is JobState.STORED
+
+
+async def test_a_stored_job_that_is_recorded_nowhere_is_not_placed(scene: Scene) -> None:
+    await stored(scene)
+    run = await scene.begin(manifest="other")
+    await scene.see(run, scene.job(), folder="other")
+    scene.tamper("UPDATE placements SET path = NULL")
+    assert await scene.writer.unplaced(run) == []

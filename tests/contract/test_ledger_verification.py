@@ -143,3 +143,73 @@ async def test_a_place_without_a_stored_picture_is_found(scene: Scene) -> None:
     await scene.see(await scene.begin(), scene.job())
     scene.tamper("UPDATE placements SET path = 'pictures/001.jpeg'")
     assert _kinds(scene) == {"job"}
+
+
+async def test_each_finding_that_a_person_can_act_on_says_how(scene: Scene) -> None:
+    run = await scene.begin()
+    told = {
+        JobState.UNKNOWN: "fluxbatch ledger resolve",
+        JobState.LOST: "run MANIFEST --rebuy-lost",
+        JobState.SPOILED: "run MANIFEST --rebuy-lost",
+        JobState.BOUGHT: "run the manifest again now",
+    }
+    for index, state in enumerate(told, start=1):
+        await scene.bring_to(state, run, scene.job(str(index), index=index))
+    assert {finding.kind for finding in scene.verify().findings} == set(told)
+    for finding in scene.verify().findings:
+        assert told[JobState(finding.kind)] in finding.message
+
+
+async def test_an_altered_picture_says_what_to_do(scene: Scene) -> None:
+    await scene.bring_to(JobState.STORED, await scene.begin(), scene.job())
+    (scene.folder / "pictures/001.jpeg").write_bytes(b"PICTURE")
+    [finding] = scene.verify().findings
+    assert "put the right file back, or delete this one" in finding.message
+    assert "--rebuy-lost" in finding.message
+
+
+async def test_a_folder_where_a_picture_was_is_altered_and_no_picture(scene: Scene) -> None:
+    await scene.bring_to(JobState.STORED, await scene.begin(), scene.job())
+    (scene.folder / "pictures/001.jpeg").unlink()
+    (scene.folder / "pictures/001.jpeg").mkdir()
+    assert _kinds(scene) == {"altered"}
+
+
+async def test_a_picture_that_fails_to_be_read_is_missing(scene: Scene) -> None:
+    await scene.bring_to(JobState.STORED, await scene.begin(), scene.job())
+    (scene.folder / "pictures/001.jpeg").unlink()
+    (scene.folder / "pictures/001.jpeg").symlink_to("/proc/self/mem")  # a regular file that fails to be read
+    scene.tamper("UPDATE jobs SET bytes = 0")
+    [finding] = scene.verify().findings
+    assert finding.kind == "missing"
+    assert "Input/output error" in finding.message
+
+
+async def test_an_earlier_attempts_unknown_money_is_told_beside_a_loss(scene: Scene) -> None:
+    run = await scene.begin()
+    [seen] = await scene.see(run, scene.job())
+    for state in (JobState.UNKNOWN, JobState.LOST):
+        await scene.bring_to(state, run, scene.job(), placement=seen.placement)
+    [finding] = scene.verify().findings
+    assert finding.kind == "lost"
+    assert "besides, $0.035 of an earlier attempt is unknown" in finding.message
+
+
+async def test_unknown_money_of_a_stored_picture_says_what_to_do(scene: Scene) -> None:
+    run = await scene.begin()
+    [seen] = await scene.see(run, scene.job())
+    for state in (JobState.UNKNOWN, JobState.STORED):
+        await scene.bring_to(state, run, scene.job(), placement=seen.placement)
+    [finding] = scene.verify().findings
+    assert (finding.kind, finding.subject) == ("stored", "1 job")
+    assert "with $0.035 still unknown from an earlier attempt: read the provider's bill" in finding.message
+
+
+async def test_thousands_of_jobs_are_told_with_their_comma(scene: Scene) -> None:
+    run = await scene.begin()
+    await scene.bring_to(JobState.LOST, run, scene.job())
+    scene.tamper(
+        "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+        " INSERT INTO jobs (key, state, model, prompt, asked) SELECT CAST(i AS BLOB), 'lost', '', '', '' FROM n"
+    )
+    assert "1,000 jobs" in {finding.subject for finding in scene.verify().findings if finding.kind == "lost"}

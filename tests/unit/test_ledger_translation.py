@@ -83,6 +83,7 @@ def test_the_drivers_error_is_kept_as_the_cause() -> None:
         (errno.ENOSPC, StorageError, "the disk is full"),
         (errno.EDQUOT, StorageError, "the disk is full"),
         (errno.EIO, StorageError, "the disk fails"),
+        (errno.EFBIG, StorageError, "no file may grow that large"),
         (errno.EACCES, OutputError, "cannot be opened or written"),
         (errno.ENAMETOOLONG, OutputError, "cannot be opened or written"),
     ],
