@@ -37,11 +37,13 @@ def _admit(
 ) -> Admission:
     job = _job(connection, row)
     placement, path, duplicate = _placement(connection, run, row, wanted, job)
-    state_text, passing = connection.execute("SELECT state, passing FROM jobs WHERE id = ?", (job,)).get
-    state = _look(connection, folder, job, JobState(state_text))
-    verdict, stored_path = Verdict.SETTLED, None
+    text, passing, size = connection.execute("SELECT state, passing, bytes FROM jobs WHERE id = ?", (job,)).get
+    state, verdict, stored_path = JobState(text), Verdict.SETTLED, None
+    if state is JobState.STORED and path is not None and presence.is_there(folder, path, size):
+        return Admission(row=row, placement=placement, verdict=verdict, state=state)
+    state = _look(connection, folder, job, state)
     if state is JobState.STORED:
-        stored_path = _elsewhere(connection, folder, job, placement, path)
+        stored_path = _elsewhere(connection, folder, job, placement, path, size)
         verdict = Verdict.SETTLED if stored_path is None else Verdict.PLACE
     elif isinstance(row, Job) and not duplicate and policy.buys(state, passing=bool(passing)):
         verdict = Verdict.BUY
@@ -59,9 +61,10 @@ def _look(connection: Connection, folder: Path, job: int, state: JobState) -> Jo
     return found
 
 
-def _elsewhere(connection: Connection, folder: Path, job: int, placement: int, path: str | None) -> str | None:
+def _elsewhere(
+    connection: Connection, folder: Path, job: int, placement: int, path: str | None, size: int
+) -> str | None:
     """Where a stored picture is, for a row that does not have it at its own place; None for one that has."""
-    size = connection.execute("SELECT bytes FROM jobs WHERE id = ?", (job,)).get
     if path is not None and presence.is_there(folder, path, size):
         return None
     if path is not None:
