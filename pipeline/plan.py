@@ -81,8 +81,8 @@ class Plan:
 
     @property
     def with_bonus_microusd(self) -> int:
-        """What the worst case costs in dollars paid, when topped up with the bonus; to a tenth of a cent."""
-        return round(self.worst_case_microusd / self.credit_factor / 1_000) * 1_000
+        """What the worst case costs in dollars paid, when topped up with the bonus."""
+        return round(self.worst_case_microusd / self.credit_factor)
 
     @property
     def affordable(self) -> bool:
@@ -126,7 +126,7 @@ class Plan:
             "official_usd": None if official is None else format_usd(official),
             "saving_usd": None if official is None else format_usd(official - self.worst_case_microusd),
             "saving_percent": None if official is None else saving_percent(self.worst_case_microusd, official),
-            "with_bonus_usd": format_usd(self.with_bonus_microusd),
+            "with_bonus_usd": format_usd(round(self.with_bonus_microusd, -3)),
             "committed_usd": format_usd(self.committed_microusd),
             "budget_usd": None if self.budget_microusd is None else format_usd(self.budget_microusd, places=2),
             "affordable": self.affordable,

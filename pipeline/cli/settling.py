@@ -9,12 +9,6 @@ from pipeline.ledger import JobState, Settlement, hold, settle
 from pipeline.money import format_usd
 from pipeline.report import to_json
 
-_AFTER = {
-    JobState.PLANNED: "not billed: the next run buys it",
-    JobState.LOST: "billed, and accepted as lost",
-    JobState.SPOILED: "billed, and accepted as spoiled",
-}
-
 
 def resolve_jobs(path: Path, keys: list[str], *, billed: bool | None, unknown: bool, json: bool) -> int:
     """Settle the jobs named, or every one with unknown money.
@@ -34,11 +28,26 @@ def resolve_jobs(path: Path, keys: list[str], *, billed: bool | None, unknown: b
         sys.stdout.write(to_json({"settled": [_as_json(each) for each in settled]}) + "\n")
         return int(ExitCode.OK)
     for each in settled:
-        after = _AFTER.get(each.after, f"{each.after}; its money is {'spent' if billed else 'given back'}")
-        sys.stdout.write(f"{each.key[:12]}: ${format_usd(each.amount_microusd)}: {after}\n")
+        sys.stdout.write(f"{each.key[:12]}: ${format_usd(each.amount_microusd)}: {_told(each, billed=billed)}\n")
     if not settled:
         sys.stdout.write("no money is unknown\n")
     return int(ExitCode.OK)
+
+
+def _told(settlement: Settlement, *, billed: bool) -> str:
+    """What has become of a job, in words."""
+    money = "billed" if billed else "not billed"
+    match settlement.after:
+        case JobState.PLANNED:
+            return f"{money}: the next run buys it"
+        case JobState.LOST | JobState.SPOILED if settlement.accepted:
+            return f"{money}, and accepted as {settlement.after}"
+        case JobState.LOST | JobState.SPOILED:
+            return (
+                f"{money}; that the picture is {settlement.after} is still open: settle it once more, or --rebuy-lost"
+            )
+        case _:
+            return f"{money}; the job is {settlement.after}"
 
 
 def _as_json(settlement: Settlement) -> dict[str, str]:
