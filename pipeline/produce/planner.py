@@ -42,8 +42,7 @@ class Planner:
         """
         self.seen = 0
         self.to_buy = 0
-        self.unread = 0
-        self.finished = False
+        self.finished = False  # every row has been seen
         self._run = run
         self._policy = policy
         self._register = register
@@ -51,18 +50,14 @@ class Planner:
         self._recorded = recorded
 
     async def work(self, rows: Iterator[Row], orders: MemoryObjectSendStream[Order]) -> None:
-        """Read all rows; once buying has stopped, only count those that are left. Closes ``orders`` at the end."""
+        """Read rows until there are no more, or buying has stopped. Closes ``orders`` at the end."""
         async with orders:
-            while chunk := await self._read(rows):
-                if self._halt.called:
-                    self.unread += len(chunk)
-                    continue
+            while not self._halt.called and (chunk := await self._read(rows)):
                 try:
                     await self._order(chunk, orders)
                 except FluxbatchError as error:
                     self._halt.call(error.exit_code, str(error))
-                    self.unread += len(chunk)
-        self.finished = True
+        self.finished = not self._halt.called
 
     async def _read(self, rows: Iterator[Row]) -> list[Row]:
         """The next chunk; none after a rows file that went away, which must not cancel what is paid."""

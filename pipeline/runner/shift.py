@@ -103,6 +103,8 @@ class Shift:
                     await self._rescue()
                     await self._buy()
                     await self._place()
+                    if not self._planner.finished and self._total is None:
+                        await self._count()  # what is left, for the summary
                 finally:
                     group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
@@ -114,7 +116,7 @@ class Shift:
         producer, planner = self._producer, self._planner
         total = self._total
         if total is None and planner.finished:
-            total = planner.seen + planner.unread
+            total = planner.seen
         return Snapshot(
             elapsed_s=self._tools.clock.monotonic() - self._started,
             total=total,
@@ -216,8 +218,8 @@ class Shift:
         end = End(
             tally=await ledger.tally(run),
             troubles=tuple(await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)),
-            unread=planner.unread if planner.finished else max(planner.unread, (self._total or 0) - planner.seen),
-            read_all=planner.finished,
+            unread=0 if planner.finished else max(0, (self._total or 0) - planner.seen),
+            read_all=planner.finished or self._total is not None,
             misplaced=self._misplaced,
             causes=tuple(self.halt.causes),
             notes=(*self._producer.notes, *self._afar()),

@@ -92,7 +92,7 @@ async def test_every_row_becomes_an_order_in_its_order() -> None:
     taken = await desk.plan(Rows(3))
 
     assert [(order.job.index, order.placement) for order in taken] == [(1, 10), (2, 20), (3, 30)]
-    assert (desk.planner.seen, desk.planner.to_buy, desk.planner.unread) == (3, 3, 0)
+    assert (desk.planner.seen, desk.planner.to_buy) == (3, 3)
     assert desk.planner.finished
 
 
@@ -157,17 +157,17 @@ async def test_the_stream_is_closed_when_there_are_no_rows() -> None:
     assert desk.planner.finished
 
 
-async def test_once_buying_has_stopped_rows_are_only_counted() -> None:
-    desk = Desk()
+async def test_once_buying_has_stopped_no_row_is_read() -> None:
+    desk, rows = Desk(), Rows(1_000)
     desk.halt.call(ExitCode.BUDGET, "no money")
 
-    assert await desk.plan(Rows(1_000)) == []
+    assert await desk.plan(rows) == []
 
     assert desk.register.chunks == []
-    assert (desk.planner.seen, desk.planner.unread) == (0, 1_000)
+    assert (rows.read, desk.planner.seen, desk.planner.finished) == (0, 0, False)
 
 
-async def test_rows_after_the_chunk_in_hand_are_unread_when_buying_stops_meanwhile() -> None:
+async def test_rows_after_the_chunk_in_hand_are_not_read_when_buying_stops_meanwhile() -> None:
     desk, rows = Desk(), Rows(CHUNK + 7)
     send, receive = anyio.create_memory_object_stream[Order](0)
     with anyio.fail_after(5):
@@ -178,17 +178,17 @@ async def test_rows_after_the_chunk_in_hand_are_unread_when_buying_stops_meanwhi
             drained = [order async for order in receive]
 
     assert len(drained) == CHUNK - 1
-    assert (desk.planner.seen, desk.planner.unread) == (CHUNK, 7)
+    assert (rows.read, desk.planner.seen, desk.planner.finished) == (CHUNK, CHUNK, False)
 
 
-async def test_a_ledger_that_fails_stops_buying_and_its_rows_count_as_unread() -> None:
+async def test_a_ledger_that_fails_stops_buying_and_its_rows_are_not_seen() -> None:
     desk = Desk()
     desk.register.error = StorageError("the disk is full")
 
     assert await desk.plan(Rows(CHUNK + 1)) == []
 
     assert [cause.code for cause in desk.halt.causes] == [ExitCode.STORAGE]
-    assert desk.planner.unread == CHUNK + 1
+    assert (desk.planner.seen, desk.planner.finished) == (0, False)
 
 
 async def test_a_rows_file_that_goes_away_stops_buying_instead_of_breaking_what_is_under_way() -> None:
