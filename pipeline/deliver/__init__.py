@@ -20,6 +20,7 @@ from pipeline.deliver.purchase import (
     StoredPicture,
     Verdict,
 )
+from pipeline.deliver.room import Room
 
 __all__ = [
     "FLOOR_BYTES",
@@ -36,6 +37,7 @@ __all__ = [
     "Proof",
     "Purchase",
     "Record",
+    "Room",
     "StoredPicture",
     "Transport",
     "UnprovenError",

@@ -9,6 +9,7 @@ from pipeline.deliver import (
     DeliveryQueue,
     EventKind,
     Purchase,
+    Room,
     StoredPicture,
     keep_inline,
 )
@@ -24,11 +25,13 @@ class Desk:
 
     def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue) -> None:
         self._output = output
+        self._room = Room(output)
         self._backlog = backlog
         self._queue = queue
 
     async def admit(self) -> None:
-        """Wait until one more picture can be fetched in time."""
+        """Wait until one more picture can be fetched in time, and see that there is room for it."""
+        self._room.require(self._backlog.outstanding)
         await self._backlog.admit()
 
     def release(self) -> None:
