@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -32,6 +33,10 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         _hush()
         code = _fail(given, f"standard output cannot be written ({error.strerror})", ExitCode.STORAGE)
+    if threading.active_count() > 1:
+        # Reading that was left alone when somebody asked to stop: it buys nothing, and nobody waits for it.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from pipeline.cli.tables import table
 from pipeline.errors import ExitCode
-from pipeline.manifest import load_manifest
+from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan, saving_percent
 from pipeline.report import to_json
@@ -28,7 +28,7 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
     console.print(Text(f"{plan.manifest}{edition}: {_counts(plan)}", style="bold"), soft_wrap=True)
     if plan.to_buy:
         console.print(_costs(plan))
-    for line in _money(plan):
+    for line in (*_money(plan), *_other_caps(manifest)):
         console.print(line, soft_wrap=True)
     return int(ExitCode.OK)
 
@@ -87,6 +87,15 @@ def _money(plan: Plan) -> list[str]:
         lines.append(f"Budget: ${budget}, ${used} of it used{stop}")
     lines.append(f"Time: about {_duration(plan.estimate_s)} with {plan.concurrency} requests in flight")
     return lines
+
+
+def _other_caps(manifest: Manifest) -> list[str]:
+    """The budgets of the whole ledger, which a run counts against too."""
+    limits = manifest.limits
+    caps = (("day", limits.daily_microusd), ("month", limits.monthly_microusd), ("ledger", limits.total_microusd))
+    told = [f"${format_usd(cap, places=2)} a {name}" for name, cap in caps[:2] if cap is not None]
+    told += [f"${format_usd(cap, places=2)} in all" for _, cap in caps[2:] if cap is not None]
+    return [f"The whole ledger may spend {', '.join(told)}: the run stops there too"] if told else []
 
 
 def _duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from rich.console import Console
 
 from pipeline.cli.tables import show_summary
@@ -37,9 +38,11 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
     )
     out = err if json or quiet else Console(highlight=False)
     batch = _Batch(options, out=out, quiet=quiet)
-    anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
-    for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
-        signal.signal(number, signal.SIG_IGN)
+    try:
+        anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
+            signal.signal(number, signal.SIG_IGN)
     if json:
         sys.stdout.write(to_json(batch.as_json()) + "\n")
     return int(batch.exit_code)
@@ -55,8 +58,11 @@ class _Batch:
         self._summaries: list[Summary] = []
         self._error: FluxbatchError | None = None
         self._unbegun = 0
+        self._skipped = 0
+        self._several = False
 
     async def run(self, paths: list[Path]) -> None:
+        self._several = len(paths) > 1
         stop = Stop()
         options = replace(self._options, stop=stop)
         async with asked_by_signals(stop, options.notice):
@@ -67,10 +73,15 @@ class _Batch:
                 if stop.asked or self._ended:
                     break
                 await self._run_one(manifest, options)
-        unbegun = [str(manifest.path) for manifest in manifests[len(self._summaries) + (self._error is not None) :]]
-        self._unbegun = len(unbegun)
-        if unbegun:
-            options.notice(f"not begun: {', '.join(unbegun)}")
+        await self._leave(manifests[len(self._summaries) + (self._error is not None) :])
+
+    async def _leave(self, manifests: list[Manifest]) -> None:
+        """Say which manifests were not begun, and count their jobs as skipped."""
+        self._unbegun = len(manifests)
+        for manifest in manifests:
+            self._skipped += await anyio.to_thread.run_sync(manifest.count)
+        if manifests:
+            self._options.notice(f"not begun: {', '.join(str(manifest.path) for manifest in manifests)}")
 
     @property
     def exit_code(self) -> ExitCode:
@@ -82,7 +93,8 @@ class _Batch:
 
     def as_json(self) -> dict[str, Any]:
         """The contract's object; with the error that kept a later manifest from being run."""
-        told = combined(self._summaries) | {"exit_code": int(self.exit_code)}
+        told = combined(self._summaries, several=self._several) | {"exit_code": int(self.exit_code)}
+        told |= {"jobs": told["jobs"] + self._skipped, "skipped": told["skipped"] + self._skipped}
         if self._error is not None:
             told |= {"error": self._error.message, "remedy": self._error.remedy}
         return told

@@ -96,8 +96,14 @@ def tally(connection: Connection, *, run: int, batch: int) -> Tally:
     batch_spent, batch_unknown = connection.execute(
         "SELECT spent, unknown + reserved FROM sums WHERE scope = ?", (f"batch:{batch}",)
     ).get or (0, 0)
+    unfit = connection.execute(
+        "SELECT count(*) FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE p.run = ? AND j.state = 'failed' AND j.error_kind = 'unfit_row'",
+        (run,),
+    ).get
     return Tally(
         **counts,
+        unfit=int(unfit or 0),
         settled=settled,
         passing=passing,
         bought=bought,

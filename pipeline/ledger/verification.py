@@ -9,12 +9,12 @@ from pipeline.ledger.presence import digest
 from pipeline.ledger.states import JobState
 from pipeline.money import format_usd
 
-_REBUY = "`fluxbatch run MANIFEST --rebuy-lost` buys again, `fluxbatch ledger resolve` accepts the loss"
+_REBUY = "`fluxbatch run MANIFEST --rebuy-lost` buys again, `fluxbatch ledger resolve KEY --billed` accepts the loss"
 _LOST = f"the URL died before the picture was fetched: {_REBUY}"
 _MISSED = f"the file that was stored is gone: put it back, or {_REBUY}"
 _MISSING = "put it back, or `fluxbatch run MANIFEST --rebuy-lost` buys it again"
 _ALTERED = "put the right file back, or delete this one and `fluxbatch run MANIFEST --rebuy-lost` buys it again"
-_UNKNOWN = "read the provider's bill, then say `fluxbatch ledger resolve --billed` or `--not-billed`"
+_UNKNOWN = "read the provider's bill, then say `fluxbatch ledger resolve --unknown --billed` or `--not-billed`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

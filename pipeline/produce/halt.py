@@ -11,10 +11,15 @@ from pipeline.errors import ExitCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why buying stopped: the exit code it leads to and one line for people."""
+    """Why buying stopped: the exit code it leads to and one line for people.
+
+    Attributes:
+        needs: What it takes to buy on, in words that a command follows; empty where that goes without saying.
+    """
 
     code: ExitCode
     message: str
+    needs: str = ""
 
 
 class Halt:
@@ -29,10 +34,10 @@ class Halt:
         """Whether buying has stopped."""
         return bool(self.causes)
 
-    def call(self, code: ExitCode, message: str) -> None:
+    def call(self, code: ExitCode, message: str, *, needs: str = "") -> None:
         """Stop buying; the first cause of a kind is kept, later ones of the same kind say nothing new."""
         if all(cause.code != code for cause in self.causes):
-            self.causes.append(Cause(code=code, message=message))
+            self.causes.append(Cause(code=code, message=message, needs=needs))
         for scope in self._scopes:
             scope.cancel()
 

@@ -145,7 +145,7 @@ class Producer:
             if not isinstance(reserved, CapReached):
                 return reserved
             if self.in_flight == 0:
-                self._halt.call(ExitCode.BUDGET, _out_of_budget(reserved))
+                self._halt.call(ExitCode.BUDGET, _out_of_budget(reserved), needs=_larger(reserved))
                 break
             settled = self._settled
             with self._halt.interruptible():
@@ -264,3 +264,16 @@ def _out_of_budget(reached: CapReached) -> str:
         f" ${format_usd(reached.committed_microusd)} of it is spent, unknown or reserved, and one more picture costs"
         f" ${format_usd(reached.price_microusd)}"
     )
+
+
+def _larger(reached: CapReached) -> str:
+    """What it takes to buy on after a budget's end."""
+    match reached.scope.split()[0]:
+        case "day":
+            return "a larger daily_usd in the manifest, or another day"
+        case "month":
+            return "a larger monthly_usd in the manifest, or another month"
+        case "the":
+            return "a larger total_usd in the manifest"
+        case _:
+            return "a larger budget_usd in the manifest, or --budget"

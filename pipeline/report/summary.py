@@ -24,9 +24,11 @@ class Summary:
         reused: Kept from an earlier run, or the same as an earlier row of this one.
         skipped: Not bought because the run stopped early, rows not yet read included.
         passing: How many of ``failed`` a rerun tries again by itself.
+        unfit: How many of ``failed`` are rows that make no job until somebody corrects them.
         unfetched: How many of ``lost`` a rerun may still fetch.
         settled: How many of ``lost`` and ``spoiled`` a person has accepted.
         url_age_max_s: The oldest a URL was when its picture was stored; None when none was.
+        needs: What it takes to buy what a budget kept from being bought.
         words: The options of this run that a next one needs too, as words.
         own_budget: Whether the budget was given with the command.
         causes: Why buying stopped, as the exit codes it leads to; empty when it did not.
@@ -42,6 +44,7 @@ class Summary:
     reused: int
     failed: int
     passing: int = 0
+    unfit: int = 0
     unknown: int
     lost: int
     spoiled: int
@@ -60,6 +63,7 @@ class Summary:
     ledger: str
     output: str
     simulated: bool
+    needs: str = ""
     words: str = ""
     own_budget: bool = False
     causes: tuple[ExitCode, ...] = ()
@@ -152,10 +156,11 @@ class Summary:
         again = self._again()
         export = f"fluxbatch ledger export --format csv --ledger {shlex.quote(self.ledger)}"
         gone = self.lost + self.spoiled - self.unfetched - self.settled
-        refused = self.failed - self.passing
+        refused = self.failed - self.passing - self.unfit
         answers = (
             f"Answers were lost: at most ${format_usd(self.manifest_unknown_microusd)} of this manifest may have been"
-            " billed for nothing. Read the provider's bill; settle it with fluxbatch ledger resolve, or ask again:"
+            " billed for nothing. Read the provider's bill; settle it with fluxbatch ledger resolve"
+            f" --unknown --billed (or --not-billed) --ledger {shlex.quote(self.ledger)}, or ask again:"
             f" {again} --resend-unknown"
         )
         shapes = f"{_pictures(self.wrong_shape)} not of the ratio asked for, marked wrong_shape in: {export}"
@@ -163,6 +168,7 @@ class Summary:
             (self.unfetched, f"{_pictures(self.unfetched, 'paid ')} can still be fetched; run again now: {again}"),
             (self.unknown, answers),
             (gone, f"{_pictures(gone, 'paid ')} gone; to pay once more: {again} --rebuy-lost"),
+            (self.unfit, "Rows that do not fit must be corrected in their file; they are bought then"),
             (refused, f"What was refused is asked again only with: {again} --retry-failed"),
             (self.wrong_shape, shapes),
             (self.skipped + self.passing, self._rest()),
@@ -173,8 +179,7 @@ class Summary:
         """How to get what was not bought, by what kept it from being bought."""
         again = self._again()
         if ExitCode.BUDGET in self.causes:
-            larger = self._again(budget=" --budget MORE")
-            return f"The rest needs a larger budget, in the manifest's limits or so: {larger}"
+            return f"The rest needs {self.needs or 'a larger budget'}; then: {self._again(budget='')}"
         if ExitCode.ACCOUNT in self.causes:
             return f"When the key is right and the account has money: {again}"
         if ExitCode.UNAVAILABLE in self.causes:
@@ -193,10 +198,14 @@ def _pictures(number: int, kind: str = "") -> str:
     return f"{number:,} {kind}picture{'s' if number != 1 else ''}"
 
 
-def combined(summaries: Iterable[Summary]) -> dict[str, Any]:
-    """One JSON object for one or several runs: with several, the sums, and ``runs`` holds each one's own object."""
+def combined(summaries: Iterable[Summary], *, several: bool = False) -> dict[str, Any]:
+    """One JSON object for one or several runs: with several, the sums, and ``runs`` holds each one's own object.
+
+    Args:
+        several: Whether several were asked for, even if only one came to be run.
+    """
     objects = [summary.as_json() for summary in summaries]
-    if len(objects) == 1:
+    if len(objects) == 1 and not several:
         return objects[0]
     whole: dict[str, Any] = {}
     for name, value in objects[0].items():

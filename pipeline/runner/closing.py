@@ -18,7 +18,8 @@ class End:
     Attributes:
         unread: Rows that were never held against the ledger.
         read_all: Whether every row was read, or counted.
-        misplaced: Rows whose stored picture could not be put where they want it.
+        misplaced: Rows whose stored picture could not be put where they want it, a line each.
+        leftovers: Pictures of earlier runs, paid for and still to be fetched, beyond those the tally has.
         causes: Why buying stopped.
         notes: What people should know besides.
     """
@@ -27,7 +28,8 @@ class End:
     troubles: tuple[Trouble, ...]
     unread: int
     read_all: bool
-    misplaced: int
+    misplaced: tuple[str, ...]
+    leftovers: int
     causes: tuple[Cause, ...]
     notes: tuple[str, ...]
     elapsed_s: float
@@ -44,9 +46,11 @@ class End:
         codes = {cause.code for cause in self.causes}
         if self.read_all and not self.skipped:
             codes.discard(ExitCode.TEMPORARY)  # asked to stop, but there was nothing left to do
-        if tally.unknown or tally.lost + tally.spoiled > tally.settled:
+        if tally.unknown or self.leftovers or tally.lost + tally.spoiled > tally.settled:
             codes.add(ExitCode.MONEY_UNCLEAR)
-        if tally.failed or self.misplaced:
+        if self.misplaced:
+            codes.add(ExitCode.CANNOT_CREATE)
+        if tally.failed:
             codes.add(ExitCode.SOME_FAILED)
         return most_serious(codes)
 
@@ -60,9 +64,10 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         manifest_path=str(manifest.path),
         edition=manifest.edition,
         stored=tally.stored,
-        reused=tally.reused - end.misplaced,
-        failed=tally.failed + end.misplaced,
-        passing=tally.passing,
+        reused=tally.reused - len(end.misplaced),
+        failed=tally.failed + len(end.misplaced),
+        passing=tally.passing + len(end.misplaced),
+        unfit=tally.unfit,
         unknown=tally.unknown,
         lost=tally.lost,
         spoiled=tally.spoiled,
@@ -84,9 +89,16 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         simulated=manifest.profile.simulated,
         own_budget=options.own_budget,
         causes=tuple(cause.code for cause in end.causes),
-        notes=(*(f"Stopped: {cause.message}" for cause in end.causes), *end.notes),
-        troubles=tuple(_told(trouble) for trouble in end.troubles),
+        needs=next((cause.needs for cause in end.causes if cause.needs), ""),
+        notes=(*(f"Stopped: {cause.message}" for cause in end.causes), *end.notes, *_leftovers(end)),
+        troubles=(*(_told(trouble) for trouble in end.troubles), *end.misplaced),
     )
+
+
+def _leftovers(end: End) -> list[str]:
+    if not end.leftovers:
+        return []
+    return [f"{end.leftovers} bought by an earlier run can still be fetched: run again now"]
 
 
 def _told(trouble: Trouble) -> str:

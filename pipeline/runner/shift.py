@@ -49,7 +49,7 @@ class Shift:
         self._started = tools.clock.monotonic()
         self._total: int | None = None
         self._elsewhere = 0
-        self._misplaced = 0
+        self._misplaced: list[str] = []
         self.halt = Halt()
         self._ear = Ear(options)
         workers = manifest.limits.downloads
@@ -203,8 +203,7 @@ class Shift:
                     partial(place, self._options.output, here, there, sha256=row.sha256)
                 )
             except FluxbatchError as error:
-                self._options.notice(str(error))
-                self._misplaced += 1
+                self._misplaced.append(f"row {row.index}: stored, but not put in its place: {error}")
                 continue
             await self._tools.ledger.place(placement=row.placement, path=self._places.recorded(made))
 
@@ -215,12 +214,15 @@ class Shift:
         """Hold as unknown what will not be answered, count everything, and end the run in the ledger."""
         ledger, run, planner = self._tools.ledger, self._tools.run, self._planner
         await ledger.abandon(run)
+        tally = await ledger.tally(run)
+        here = [left for left in await ledger.unfetched() if self._places.in_output(left.wanted) is not None]
         end = End(
-            tally=await ledger.tally(run),
+            tally=tally,
             troubles=tuple(await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)),
             unread=0 if planner.finished else max(0, (self._total or 0) - planner.seen),
             read_all=planner.finished or self._total is not None,
-            misplaced=self._misplaced,
+            misplaced=tuple(self._misplaced),
+            leftovers=max(0, len(here) - tally.bought),
             causes=tuple(self.halt.causes),
             notes=(*self._producer.notes, *self._afar()),
             elapsed_s=self._tools.clock.monotonic() - self._started,

@@ -14,19 +14,19 @@ TEN_USD = 0.36
 
 
 @pytest.mark.parametrize(
-    ("limits", "words", "scope"),
+    ("limits", "words", "scope", "needs"),
     [
-        ({}, ("--budget", "0.36"), "this manifest"),
-        ({"budget_usd": TEN_USD}, (), "this manifest"),
-        ({"daily_usd": TEN_USD}, (), "day "),
-        ({"monthly_usd": TEN_USD}, (), "month "),
-        ({"total_usd": TEN_USD}, (), "the whole ledger"),
-        ({"budget_usd": 2, "total_usd": TEN_USD}, (), "the whole ledger"),
+        ({}, ("--budget", "0.36"), "this manifest", "a larger budget_usd in the manifest, or --budget"),
+        ({"budget_usd": TEN_USD}, (), "this manifest", "a larger budget_usd in the manifest, or --budget"),
+        ({"daily_usd": TEN_USD}, (), "day ", "a larger daily_usd in the manifest, or another day"),
+        ({"monthly_usd": TEN_USD}, (), "month ", "a larger monthly_usd in the manifest, or another month"),
+        ({"total_usd": TEN_USD}, (), "the whole ledger", "a larger total_usd in the manifest"),
+        ({"budget_usd": 2, "total_usd": TEN_USD}, (), "the whole ledger", "a larger total_usd in the manifest"),
     ],
     ids=["option", "budget_usd", "daily_usd", "monthly_usd", "total_usd", "the_lower_of_two"],
 )
 async def test_the_bill_never_passes_the_cap(
-    workspace: Workspace, simulate: Simulate, limits: Mapping[str, Any], words: tuple[str, ...], scope: str
+    workspace: Workspace, simulate: Simulate, limits: Mapping[str, Any], words: tuple[str, ...], scope: str, needs: str
 ) -> None:
     simulator = await simulate(latency_s=0.05)
     ended = await workspace.run(workspace.manifest(*SCENES, limits=limits), "--concurrency", "50", *words)
@@ -34,7 +34,7 @@ async def test_the_bill_never_passes_the_cap(
     assert simulator.bill.charged_usd == ended.json["spend_usd"] == spent_usd(workspace) == "0.350"
     assert (ended.json["stored"], ended.json["skipped"], ended.json["failed"]) == (10, 50, 0)
     assert f"the budget of {scope}" in ended.err
-    assert "--budget" in ended.err
+    assert f"The rest needs {needs}; then: fluxbatch run batch.yaml --concurrency 50\n" in ended.err
 
 
 async def test_unknown_money_counts_against_the_budget(workspace: Workspace, simulate: Simulate) -> None:

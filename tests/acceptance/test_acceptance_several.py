@@ -26,7 +26,8 @@ async def test_a_signal_during_the_first_manifest_keeps_the_second_from_being_be
         running.signal(signal.SIGTERM)
         ended = await running.end()
     assert ended.code == 75
-    assert (ended.json["stored"], ended.json["exit_code"]) == (1, 75)
+    told = ended.json
+    assert (told["jobs"], told["stored"], told["skipped"], len(told["runs"]), told["exit_code"]) == (3, 1, 2, 1, 75)
     assert "not begun: b.yaml" in ended.err
     assert simulator.bill.pictures == 1
 
@@ -50,8 +51,9 @@ async def test_two_signals_while_leftovers_are_fetched_leave_with_work_left(
         await running.hears("buying has stopped")
         running.signal(signal.SIGTERM)
         ended = await running.end()
-    assert ended.code == 75
+    assert ended.code == 5  # a picture that is paid for is not here
     assert (ended.json["jobs"], ended.json["skipped"]) == (9, 9)
+    assert "1 bought by an earlier run can still be fetched" in ended.err
     assert simulator.bill.pictures == 1
 
 
@@ -69,6 +71,40 @@ async def test_a_signal_while_a_long_manifest_is_read_is_told_as_one(
         ended = await running.end()
     assert ended.code == ended.json["exit_code"] == 75
     assert simulator.bill.requests == 0
+
+
+async def test_what_is_being_read_keeps_nobody_waiting_who_asked_to_stop(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    """The thread that read went on to the last row, and a second signal met no handler."""
+    workspace.write("rows.csv", "title\n" + "a picture\n" * 1_000_000)
+    manifest = workspace.manifest({"rows": "rows.csv", "prompt": "{title}"})
+    async with workspace.started("run", manifest) as running:
+        with anyio.fail_after(20):
+            while not workspace.ledger.exists():  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        running.signal(signal.SIGINT)
+        with anyio.fail_after(5):  # reading all of it takes far longer
+            ended = await running.end()
+    assert ended.code == 75
+    assert "Traceback" not in ended.err
+
+
+async def test_a_picture_that_cannot_be_put_in_its_place_is_told_with_its_row(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    """It was said to be refused, and --retry-failed to be the remedy."""
+    await workspace.run(workspace.manifest("One", file="a.yaml"))
+    workspace.output.joinpath("b").write_text("in the way")
+    again = workspace.manifest("One", file="b.yaml")
+    ended = await workspace.run(again)
+    assert (ended.code, ended.json["failed"], ended.json["reused"]) == (73, 1, 0)
+    assert "row 1: stored, but not put in its place" in ended.err
+    assert "--retry-failed" not in ended.err
+    workspace.output.joinpath("b").unlink()
+    mended = await workspace.run(again)
+    assert (mended.code, mended.json["reused"]) == (0, 1)
+    assert simulator.bill.pictures == 1
 
 
 async def test_the_setting_of_every_manifest_is_looked_at_before_anything_is_bought(

@@ -93,6 +93,10 @@ def test_one_summary_is_its_own_object() -> None:
     assert combined([summary()]) == summary().as_json()
 
 
+def test_one_of_several_that_were_asked_for_has_its_object_in_runs() -> None:
+    assert combined([summary()], several=True)["runs"] == [summary().as_json()]
+
+
 def test_several_summaries_are_added_up_and_each_is_kept() -> None:
     first = summary(elapsed_s=0.1, budget_microusd=1_000_000)
     second = summary(
@@ -214,13 +218,22 @@ def test_what_can_still_be_fetched_is_told_first_because_it_is_urgent() -> None:
     assert advice == "2 paid pictures can still be fetched; run again now: fluxbatch run jobs/spring.yaml"
 
 
-def test_after_the_budgets_end_running_again_needs_a_larger_one() -> None:
-    advice = summary(skipped=1, causes=(ExitCode.BUDGET,), own_budget=True, words=" --limit 3").lines()[-1]
+def test_after_the_budgets_end_running_again_needs_what_that_budget_needs() -> None:
+    """It said --budget, whichever budget it was, and the next run stopped at the same cap."""
+    stopped = {"skipped": 1, "causes": (ExitCode.BUDGET,), "own_budget": True, "words": " --limit 3"}
+    advice = summary(**stopped, needs="a larger daily_usd in the manifest, or another day").lines()[-1]
 
     assert advice == (
-        "The rest needs a larger budget, in the manifest's limits or so:"
-        " fluxbatch run jobs/spring.yaml --budget MORE --limit 3"
+        "The rest needs a larger daily_usd in the manifest, or another day;"
+        " then: fluxbatch run jobs/spring.yaml --limit 3"
     )
+
+
+def test_a_row_that_does_not_fit_is_corrected_and_not_asked_again() -> None:
+    advice = summary(failed=2, unfit=2).lines()
+
+    assert advice[-1] == "Rows that do not fit must be corrected in their file; they are bought then"
+    assert not [line for line in advice if "--retry-failed" in line]
 
 
 @pytest.mark.parametrize(
