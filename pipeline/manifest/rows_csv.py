@@ -59,7 +59,10 @@ class CsvReader:
         return tuple(name.strip() for name in header)
 
     def rows(self, needed: Sequence[str]) -> Iterator[SourceRow]:
-        """Stream the rows below the header; lines with nothing in them are passed over."""
+        """Stream the rows below the header; those whose cells are all blank are passed over, like empty lines.
+
+        A blank row is passed over whatever the number of its cells.
+        """
         with self._path.open("rb") as file:
             lines = Lines(file)
             watched = _CsvLines(lines)
@@ -78,9 +81,11 @@ class CsvReader:
                     said = exc if isinstance(exc, LineError) else _sentence(exc, watched.opened)
                     yield SourceRow(start, None, {"line": start}, f"cannot be read: {said}")
                     continue
+                if not any(map(str.strip, cells)):
+                    continue
                 if len(cells) == width:
                     yield SourceRow(start, [cells[pick] for pick in picks], cells)
-                elif cells:
+                else:
                     fault = f"has {len(cells)} cells, the header has {width}; text that holds a comma needs quotes"
                     yield SourceRow(start, None, cells, fault)
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from pipeline.manifest import Manifest
 from tests.unit.manifest_writing import load_jobs
 
-CELLS = st.sampled_from(["", "a", "16:9", "9:1", "7", "x", '"q, r"', '"a\nb"', '"a\r\n\n""b"""', 'q"', '"open', "a,b"])
+CELLS = st.sampled_from(
+    ["", " ", "a", "16:9", "9:1", "7", "x", '"q, r"', '"a\nb"', '"a\r\n\n""b"""', 'q"', '"open', "a,b"]
+)
 LINES = st.lists(st.lists(CELLS, min_size=0, max_size=4).map(",".join), max_size=12)
-JSON_VALUES = st.sampled_from(["a", "", "9:1", None, 1, True, [1], "\x01"])
+JSON_VALUES = st.sampled_from(["a", "", " ", "9:1", None, 1, True, [1], "\x01"])
 JSON_LINES = st.lists(
     st.fixed_dictionaries({}, optional=dict.fromkeys(("title", "ratio", "seed"), JSON_VALUES)).map(json.dumps)
     | st.sampled_from(["", " ", "{", "[1]", "NaN"]),

@@ -42,7 +42,7 @@ def test_csv_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
 
 
 def test_rows_that_do_not_fit_are_failed_jobs_and_the_others_go_on(tmp_path: Path) -> None:
-    text = "title,ratio,seed\na,99:1,\n,,\nb,,x\nc,,\nd\ne,1:1,1,2\nf,,99999999999999999999\nok,,\n"
+    text = "title,ratio,seed\na,99:1,\n,1:1,\nb,,x\nc,,\nd\ne,1:1,1,2\nf,,99999999999999999999\nok,,\n"
     jobs = list(rows(tmp_path, text).jobs())
     assert [job.index for job in jobs] == list(range(1, 9))
     assert [isinstance(job, Job) for job in jobs] == [False, False, False, True, False, False, False, True]
@@ -116,6 +116,7 @@ def test_columns_stand_in_names_even_when_nothing_else_uses_them(tmp_path: Path)
         (" ,\n", "no header"),
         ("title,ratio,seed\n", "has no rows"),
         ("title,ratio,seed\n\n\n", "has no rows"),
+        ("title,ratio,seed\n,,\n  \n", "has no rows"),
         ("title;ratio;seed\na;;\n", "parted by semicolons"),
         ("title,title,ratio,seed\na,b,,\n", "two columns named 'title'"),
         (b"t\xe9tle\na\n", "header cannot be read"),
