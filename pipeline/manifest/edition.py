@@ -19,7 +19,7 @@ def render_edition(text: str, *, name: str, now: datetime) -> str:
     Raises:
         UnfitError: Placeholders it does not have, or braces that hold none.
     """
-    template = compile_template("edition", text)
+    template = compile_template("edition", text, known=WORDS)
     template.check("edition", WORDS)
     year, week, _ = now.isocalendar()
     return template.fill(

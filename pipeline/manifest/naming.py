@@ -2,14 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
 from pipeline.job import PictureRequest
-from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
-from pipeline.manifest.template import Placeholder, Template, compile_template
+from pipeline.manifest.complaints import Gathering, UnfitError
+from pipeline.manifest.template import Placeholder, Template, compile_template, unknown_word
 
 #: A path's part in UTF-8 bytes: file systems take 255, and a suffix and a number still have to fit.
 MAX_PART_BYTES = 200
@@ -155,9 +155,12 @@ def _part(
     key: str, text: str, constants: Mapping[str, str], variables: frozenset[str] | None
 ) -> tuple[Callable[[Named], str], frozenset[str]]:
     faults = Gathering()
-    template = faults.attempt(compile_template, key, text, specs=True) or Template((_PLACEHOLDER.sub("", text),))
+    known = _known(variables)
+    template = faults.attempt(compile_template, key, text, specs=True, known=known) or Template(
+        (_PLACEHOLDER.sub("", text),)
+    )
     faults.attempt(_check_part, key, text, template)
-    made = [faults.attempt(_piece, key, piece, constants, variables) for piece in template.pieces]
+    made = [faults.attempt(_piece, key, piece, constants, known) for piece in template.pieces]
     faults.settle()
     pieces = tuple(piece for piece in made if piece is not None)
     if all(isinstance(piece, str) for piece in pieces):
@@ -188,12 +191,16 @@ def _leaves(text: str) -> bool:
     return unicodedata.normalize("NFC", text).strip().startswith(".")
 
 
-def _piece(
-    key: str, piece: str | Placeholder, constants: Mapping[str, str], variables: frozenset[str] | None
-) -> _Piece:
+def _known(variables: frozenset[str] | None) -> tuple[str, ...] | None:
+    return None if variables is None else (*WORDS, *sorted(variables))
+
+
+def _piece(key: str, piece: str | Placeholder, constants: Mapping[str, str], known: Sequence[str] | None) -> _Piece:
     if isinstance(piece, str):
         return piece
     word, spec = piece.word, piece.spec
+    if known is not None and word not in known:
+        raise unknown_word(key, word, known)
     if spec and word not in _INTEGERS:
         raise UnfitError(key, f"{{{word}:{spec}}} has a width, which only numbers can have", f"write {{{word}}}")
     if word in constants:
@@ -201,10 +208,7 @@ def _piece(
         return _UNSAFE.sub("-", constants[word])
     if word in _READERS:
         return _READERS[word](spec)
-    if variables is None or word in variables:
-        return lambda named: named.variables.get(word, "")
-    known = [*WORDS, *sorted(variables)]
-    raise UnfitError(key, f"there is no word named {shown(word)} here", nearest(word, known) or listed(known))
+    return lambda named: named.variables.get(word, "")
 
 
 def _seed(named: Named, spec: str) -> str:

@@ -81,7 +81,7 @@ def _template(key: str, text: str, known: Sequence[str] | None) -> Template:
     faults = Gathering()
     if key == "prompt":
         faults.attempt(check_characters, text)
-    template = faults.attempt(compile_template, key, text) or Template(())
+    template = faults.attempt(compile_template, key, text, known=known) or Template(())
     if known is not None:
         faults.attempt(template.check, key, known)
     faults.settle()

@@ -56,9 +56,7 @@ class Template:
         """
         faults = Gathering()
         for word in sorted(self.words - frozenset(known)):
-            remedy = f"write {{{{{shown(word)[1:-1]}}}}} for the text itself"
-            hint = nearest(word, known) or (f"{remedy}; {listed(known)}" if known else remedy)
-            faults.found.append(UnfitError(key, f"there is no variable named {shown(word)} here", hint))
+            faults.found.append(unknown_word(key, word, known))
         faults.settle()
 
     def bind(self, names: Sequence[str]) -> Callable[[Sequence[str]], str]:
@@ -75,16 +73,26 @@ class Template:
         return "".join(piece if isinstance(piece, str) else values[piece.word] for piece in self.pieces)
 
 
-def compile_template(key: str, text: str, *, specs: bool = False) -> Template:
+def unknown_word(key: str, word: str, known: Sequence[str]) -> UnfitError:
+    """Say that nothing has that name, and which of the ``known`` words comes nearest."""
+    remedy = f"write {{{{{shown(word)[1:-1]}}}}} for the text itself"
+    hint = nearest(word, known) or (f"{remedy}; {listed(known)}" if known else remedy)
+    return UnfitError(key, f"there is no variable named {shown(word)} here", hint)
+
+
+def compile_template(key: str, text: str, *, specs: bool = False, known: Sequence[str] | None = None) -> Template:
     """Read a text with placeholders.
 
     Args:
         key: The manifest's key that holds it, for the error.
         text: The text as written.
         specs: Whether ``{word:05}`` is allowed.
+        known: The words that it may hold, so that of a word with a wrong format it is told first when there is no such
+            word; ``check`` looks at the others. None when nobody knows.
 
     Raises:
-        UnfitError: A brace stands alone, or what is in braces is not a plain name; each of them is named.
+        UnfitError: A brace stands alone, or what is in braces is not a plain name, with a format that fits; each of
+            them is named.
     """
     if "{" not in text and "}" not in text:
         return Template((text,))
@@ -95,7 +103,7 @@ def compile_template(key: str, text: str, *, specs: bool = False) -> Template:
         _append(pieces, text[end : match.start()])
         end = match.end()
         if match["inside"] is not None:
-            piece = faults.attempt(_placeholder, key, match["inside"], specs=specs)
+            piece = faults.attempt(_placeholder, key, match["inside"], specs=specs, known=known)
             pieces.extend([piece] if piece else [])
         elif len(match[0]) == 2:
             _append(pieces, match[0][0])
@@ -114,12 +122,14 @@ def _append(pieces: list[str | Placeholder], text: str) -> None:
         pieces.append(text)
 
 
-def _placeholder(key: str, inside: str, *, specs: bool) -> Placeholder:
+def _placeholder(key: str, inside: str, *, specs: bool, known: Sequence[str] | None) -> Placeholder:
     word, colon, spec = inside.partition(":")
     if not NAME.fullmatch(word):
         message = f"{shown('{' + inside + '}')} is not a placeholder: a plain name goes in braces"
         raise UnfitError(key, message, f"write {shown('{{' + inside + '}}')} for the text itself")
     if colon and not (specs and _SPEC.fullmatch(spec)):
+        if known is not None and word not in known:
+            raise unknown_word(key, word, known)
         hint = "write a width such as {index:05}" if specs else f"write {{{word}}}"
         raise UnfitError(key, f"{shown('{' + inside + '}')} has a format that cannot be used here", hint)
     return Placeholder(word, spec)

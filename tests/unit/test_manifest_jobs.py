@@ -116,6 +116,7 @@ def test_a_seed_that_counts_past_the_maximum_is_a_problem(tmp_path: Path) -> Non
         ("{prompt: a, repeat: 1001}", "repeat", "at most 1000"),
         ("{prompt: a, repeat: 0}", "repeat", "at least 1"),
         ("{prompt: '{b}'}", "prompt", "no variable named 'b'"),
+        ("{prompt: '{b:05}'}", "prompt", "no variable named 'b'"),
         ("{prompt: 'a {b'}", "prompt", "stands alone"),
         ("{prompt: a, vars: {b: [c]}}", "vars.b", "nothing uses this variable"),
         ("{prompt: a, zip: {b: [c]}}", "zip.b", "nothing uses this variable"),

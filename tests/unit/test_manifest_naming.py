@@ -164,6 +164,24 @@ def test_an_unknown_word_names_the_nearest(tmp_path: Path) -> None:
     assert problem.hint == "did you mean 'slug'?"
 
 
+@pytest.mark.parametrize("width", ["05", ">5", ""])
+@pytest.mark.parametrize("jobs", ["[[a cat]]", "[{prompt: 'a {v}', vars: {v: [x]}}]"])
+def test_an_unknown_word_is_told_before_its_width(tmp_path: Path, width: str, jobs: str) -> None:
+    problem = only_problem(tmp_path, HEAD + f"output: {{file: '{{indx:{width}}}'}}\njobs: {jobs}\n")
+    assert problem.message == "there is no variable named 'indx' here"
+    assert problem.hint == "did you mean 'index'?"
+
+
+def test_a_width_is_told_when_nobody_knows_all_words() -> None:
+    with pytest.raises(UnfitError, match="only numbers"):
+        naming_of("", "{indx:05}", constants=CONSTANTS, variables=None)
+
+
+def test_a_width_on_a_jobs_variable_is_refused() -> None:
+    with pytest.raises(UnfitError, match="only numbers"):
+        naming("", "{v:05}", v="")
+
+
 def test_an_unknown_word_unlike_any_lists_all(tmp_path: Path) -> None:
     assert "index, slug" in only_problem(tmp_path, HEAD + "output: {file: '{zzz}'}\njobs: [[a cat]]\n").hint
 
@@ -216,6 +234,11 @@ def test_editions(tmp_path: Path, edition: str, rendered: str) -> None:
 def test_an_unknown_word_in_an_edition_names_the_nearest(tmp_path: Path) -> None:
     problem = only_problem(tmp_path, HEAD + 'edition: "{dat}"\njobs: [[a cat]]\n')
     assert (problem.path, problem.hint) == ("edition", "did you mean 'date'?")
+
+
+def test_an_unknown_word_in_an_edition_is_told_before_its_format(tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, HEAD + 'edition: "{dat:05}"\njobs: [[a cat]]\n')
+    assert (problem.message, problem.hint) == ("there is no variable named 'dat' here", "did you mean 'date'?")
 
 
 def test_a_new_edition_makes_new_keys(tmp_path: Path) -> None:

@@ -49,6 +49,18 @@ def test_a_width_is_only_for_output_and_only_a_width(text: str, specs: bool) -> 
         compile_template("file", text, specs=specs)
 
 
+@pytest.mark.parametrize("specs", [False, True])
+def test_an_unknown_word_is_told_before_its_format(specs: bool) -> None:
+    with pytest.raises(UnfitError, match="no variable named 'animl'") as caught:
+        compile_template("prompt", "{animl:x}", specs=specs, known=("animal",))
+    assert caught.value.hint == "did you mean 'animal'?"
+
+
+def test_the_format_of_a_known_word_is_told() -> None:
+    with pytest.raises(UnfitError, match="has a format"):
+        compile_template("prompt", "{animal:05}", known=("animal",))
+
+
 def test_a_width_is_kept() -> None:
     assert compile_template("file", "{index:05}", specs=True).pieces == (Placeholder("index", "05"),)
 
