@@ -118,7 +118,7 @@ async def test_equal_rows_that_failed_are_tried_again_once(tmp_path: Path) -> No
 
 
 def test_a_row_that_makes_no_job_is_unfit_and_never_costed(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text('title\na cat\n""\na dog\n')
+    (tmp_path / "rows.csv").write_text("title,n\na cat,1\n,2\na dog,3\n")
     manifest = load(
         tmp_path, "version: 1\nname: t\nprovider: simulator\njobs:\n  - {rows: rows.csv, prompt: '{title}'}\n"
     )
