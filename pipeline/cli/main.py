@@ -17,6 +17,8 @@ from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageErro
 
 #: What Typer returns for a command that Ctrl-C ended.
 _TYPER_INTERRUPTED = 130
+#: How the threads are called that blocking work is done in; after a loop's end only what was left alone is in one.
+_WORKERS = "AnyIO worker thread"
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -33,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         _hush()
         code = _fail(given, f"standard output cannot be written ({error.strerror})", ExitCode.STORAGE)
-    if threading.active_count() > 1:
+    if any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
         # Reading that was left alone when somebody asked to stop: it buys nothing, and nobody waits for it.
         sys.stderr.flush()
         os._exit(code)

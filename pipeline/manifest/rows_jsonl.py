@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.manifest.complaints import shown
 from pipeline.manifest.lines import LineError, Lines
-from pipeline.manifest.rowsource import RowsError, SourceRow, is_blank
+from pipeline.manifest.rowsource import RowsError, SourceRow
 
 
 class JsonlReader:
@@ -33,10 +33,7 @@ class JsonlReader:
                 raise RowsError(f"its first row cannot be read: {exc}") from None
 
     def rows(self, needed: Sequence[str]) -> Iterator[SourceRow]:
-        """Stream the rows. One may have other keys, but must have the needed ones.
-
-        Empty lines are passed over, and so are objects whose values are all null or blank texts.
-        """
+        """Stream the rows; empty lines are passed over. A row may have other keys, but must have the needed ones."""
         with self._path.open("rb") as file:
             lines = Lines(file)
             while True:
@@ -46,8 +43,6 @@ class JsonlReader:
                     if not line.strip():
                         continue
                     row = _parse(line)
-                    if is_blank(row.values()):
-                        continue
                     yield SourceRow(lines.number, [_text(row, name) for name in needed], line.strip())
                 except StopIteration:
                     return

@@ -1,6 +1,6 @@
 """The only module that knows what every kind of rows file has in common: a header, and rows that fit or do not."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -32,13 +32,5 @@ class RowsReader(Protocol):
         ...
 
     def rows(self, needed: Sequence[str]) -> Iterator[SourceRow]:
-        """Stream its rows, with the cells of the columns ``needed``; blank rows are passed over, though numbered."""
+        """Stream its rows, with the cells of the columns ``needed``; empty lines are passed over, though numbered."""
         ...
-
-
-def is_blank(values: Iterable[Any]) -> bool:
-    """Whether a row is blank: each of its values, in columns used or not, is null or nothing but white space.
-
-    Spreadsheets leave such rows behind; nobody wants a picture of one.
-    """
-    return all(value is None or (isinstance(value, str) and not value.strip()) for value in values)

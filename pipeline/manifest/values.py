@@ -1,6 +1,7 @@
 """The only module that knows how one key's text becomes a request's value, wherever it came from."""
 
 import re
+import unicodedata
 from functools import lru_cache
 
 from pipeline.catalog import uses
@@ -10,6 +11,8 @@ from pipeline.ratio import Ratio, parse_ratio
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _MAX_NAMED = 5
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
+#: Unicode's categories of letters, numbers and symbols.
+_SAYING = "LNS"
 _SWITCHES = {"true": True, "false": False}
 
 
@@ -17,12 +20,15 @@ def read_prompt(text: str) -> str:
     """Take a prompt with its ends stripped.
 
     Raises:
-        UnfitError: It is empty, or holds a control character or half a surrogate pair.
+        UnfitError: It is empty, has no letter, number or symbol (as a template whose columns are all blank), or holds
+            a control character or half a surrogate pair.
     """
     prompt = text.strip()
     if not prompt:
         raise UnfitError("prompt", "is empty", "say what to draw")
     check_characters(prompt)
+    if not any(unicodedata.category(character)[0] in _SAYING for character in prompt):
+        raise UnfitError("prompt", f"says nothing: {shown(prompt)}", "say what to draw")
     return prompt
 
 

@@ -92,7 +92,7 @@ async def test_saved_at_once_with_safe_file_names_and_the_time(workspace: Worksp
         "CON",
         "a/b\\c:d*e?",
         "夕焼けの山々 🎨",
-        "." * 40,
+        "." * 40 + "?!x",
         "x" * 400,
         "A cat",
         "a CAT",

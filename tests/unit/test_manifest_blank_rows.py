@@ -1,4 +1,4 @@
-"""Rows with nothing in them, as spreadsheets leave them: never bought, never counted, in any kind of file."""
+"""Rows with nothing in them: what a spreadsheet leaves in a CSV is passed over, the others are told; none is bought."""
 
 from pathlib import Path
 
@@ -60,79 +60,25 @@ def test_blank_csv_rows_make_no_jobs_when_the_prompt_uses_no_column(tmp_path: Pa
     assert sources(rows(tmp_path, "title,style\n,\na,b\n,\n", prompt="a cat")) == ["p.csv:3"]
 
 
-@pytest.mark.parametrize(
-    "blank", ['{"title": null, "style": null}', '{"title": "", "style": " \\t"}', '{"id": null}', "{}"]
-)
-def test_a_json_object_of_blank_values_is_passed_over(tmp_path: Path, blank: str) -> None:
-    text = f'{{"title": "a", "style": "b"}}\n{blank}\n{{"title": "c", "style": "d"}}\n'
-    assert sources(rows(tmp_path, text, "p.jsonl")) == ["p.jsonl:1", "p.jsonl:3"]
+@pytest.mark.parametrize("name", ["p.jsonl", "p.parquet", "p.csv"])
+def test_a_row_whose_prompt_says_nothing_is_told_and_not_bought(tmp_path: Path, name: str) -> None:
+    """Once a picture was bought of ','."""
+    if name == "p.parquet":
+        manifest = parquet(tmp_path, {"title": ["a", None], "style": ["b", " "]})
+    elif name == "p.csv":
+        manifest = rows(tmp_path, "title,style,id\na,b,1\n,,2\n")
+    else:
+        manifest = rows(tmp_path, '{"title": "a", "style": "b"}\n{"title": "", "style": null}\n', name)
+    good, bad = manifest.jobs()
+    assert isinstance(good, Job)
+    assert isinstance(bad, UnfitRow)
+    assert "says nothing" in bad.message
+    assert manifest.count() == 2
 
 
-@pytest.mark.parametrize("value", ["0", "false", "[]", '"x"'])
-def test_a_json_object_with_one_value_is_no_blank_row(tmp_path: Path, value: str) -> None:
-    text = f'{{"title": "a", "style": "b"}}\n{{"title": "", "style": null, "id": {value}}}\n'
-    assert sources(rows(tmp_path, text, "p.jsonl")) == ["p.jsonl:1", "p.jsonl:2"]
-
-
-@pytest.mark.parametrize("group", [1, 2, 1024])
-def test_a_parquet_row_of_blank_cells_is_passed_over(tmp_path: Path, group: int) -> None:
-    columns: dict[str, list[object]] = {
-        "title": [None, "a", "", None, "c"],
-        "style": [None, "b", " ", None, "d"],
-        "id": [None, 1, None, None, None],
-        "note": ["", "x", "  ", None, None],
-    }
-    assert sources(parquet(tmp_path, columns, group=group)) == ["p.parquet:2", "p.parquet:5"]
-
-
-@pytest.mark.parametrize("value", [0, False, "x", b"", [[]]])
-def test_a_parquet_row_with_one_value_in_an_unused_column_is_no_blank_row(tmp_path: Path, value: object) -> None:
-    columns: dict[str, list[object]] = {"title": ["a", "", ""], "style": ["b", None, ""], "id": [None, value, None]}
-    assert sources(parquet(tmp_path, columns)) == ["p.parquet:1", "p.parquet:2"]
-
-
-def test_an_unused_moment_in_time_that_cannot_be_taken_out_is_a_value(tmp_path: Path) -> None:
-    when = pa.array([1, 1, None], pa.timestamp("ns"))
-    pq.write_table(pa.table({"title": ["a", None, None], "style": ["b", "", ""], "at": when}), tmp_path / "p.parquet")
-    assert sources(asking(tmp_path, "p.parquet", PROMPT, 1)) == ["p.parquet:1", "p.parquet:2"]
-
-
-def test_a_blank_category_in_an_unused_column_is_blank(tmp_path: Path) -> None:
-    kind = pa.array(["", "", "x"]).dictionary_encode()
-    pq.write_table(pa.table({"title": ["a", None, None], "style": ["b", "", ""], "kind": kind}), tmp_path / "p.parquet")
-    assert sources(asking(tmp_path, "p.parquet", PROMPT, 1)) == ["p.parquet:1", "p.parquet:3"]
-
-
-def test_a_blank_parquet_row_far_down_is_told_from_one_that_is_not(tmp_path: Path) -> None:
-    """Beyond the first batches, the columns that nothing uses are still looked at in the right row."""
-    titles: list[object] = ["a"] * 5000
-    ids: list[object] = [None] * 5000
-    titles[2999] = titles[3000] = titles[4998] = None
-    ids[3000] = 7
-    manifest = parquet(tmp_path, {"title": titles, "id": ids}, prompt="{title}", group=700)
-    unfit = [job.source for job in manifest.jobs() if isinstance(job, UnfitRow)]
-    assert (manifest.count(), unfit) == (4998, ["p.parquet:3001"])
-
-
-def test_blank_parquet_rows_make_no_jobs_when_the_prompt_uses_no_column(tmp_path: Path) -> None:
-    columns: dict[str, list[object]] = {"title": [None, None, "a"], "style": [None, "b", None]}
-    assert sources(parquet(tmp_path, columns, prompt="a cat")) == ["p.parquet:2", "p.parquet:3"]
-
-
-def test_a_parquet_file_of_one_column_has_blank_rows_too(tmp_path: Path) -> None:
-    assert sources(parquet(tmp_path, {"title": ["", "a", None]}, prompt="{title}")) == ["p.parquet:2"]
-
-
-@pytest.mark.parametrize("name", ["p.csv", "p.jsonl"])
-def test_a_file_of_blank_rows_has_no_rows(tmp_path: Path, name: str) -> None:
-    text = "title,style\n,\n" if name == "p.csv" else '{"title": "", "style": null}\n'
+def test_a_csv_file_of_blank_rows_has_no_rows(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="has no rows"):
-        rows(tmp_path, text, name)
-
-
-def test_a_parquet_file_of_blank_rows_has_no_rows(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match="has no rows"):
-        parquet(tmp_path, {"title": [None, ""], "style": ["", None]})
+        rows(tmp_path, "title,style\n,\n")
 
 
 def test_indexes_count_on_over_blank_rows(tmp_path: Path) -> None:
