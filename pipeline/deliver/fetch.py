@@ -127,7 +127,7 @@ class Fetcher:
                     piece.clear()
             await file.write(bytes(piece))
             await file.flush()
-        except BaseException:
+        except BaseException:  # closed or undone, whatever it is, and raised again
             with anyio.CancelScope(shield=True), contextlib.suppress(OSError):  # the first error is the one to tell
                 await file.close()
             raise

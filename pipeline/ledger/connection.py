@@ -101,7 +101,7 @@ def open_writing(path: Path) -> Connection:
             _require(connection, path, "synchronous", 2)
             if version < len(MIGRATIONS):
                 _migrate(connection)
-        except BaseException:
+        except BaseException:  # closed or undone, whatever it is, and raised again
             connection.close()
             raise
         return connection
@@ -123,7 +123,7 @@ def open_reading(path: Path) -> Connection:
                     f"{path}: the ledger is of an older version",
                     remedy="any `fluxbatch run` on it brings it up to date",
                 )
-        except BaseException:
+        except BaseException:  # closed or undone, whatever it is, and raised again
             connection.close()
             raise
         return connection
@@ -157,7 +157,7 @@ def _migrate(connection: Connection) -> None:
             connection.execute(MIGRATIONS[number])
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}; PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # closed or undone, whatever it is, and raised again
         if connection.in_transaction:  # SQLite rolls back by itself after some errors
             connection.execute("ROLLBACK")
         raise

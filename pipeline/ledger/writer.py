@@ -64,7 +64,7 @@ class LedgerWriter:
         self._thread.start()
         try:
             await self._opened
-        except BaseException:
+        except BaseException:  # closed or undone, whatever it is, and raised again
             self._steps.put(None)  # cancelled, or not opened: either way nobody will come to close it
             raise
         return self

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.simulator import Simulator
 from tests.acceptance.conftest import Simulate
-from tests.acceptance.stage import Workspace
+from tests.acceptance.stage import Workspace, until
 
 
 async def test_a_signal_during_the_first_manifest_keeps_the_second_from_being_begun(
@@ -21,8 +21,7 @@ async def test_a_signal_during_the_first_manifest_keeps_the_second_from_being_be
     first, second = workspace.manifest("One", file="a.yaml"), workspace.manifest("Two", "Three", file="b.yaml")
     async with workspace.started("run", first, second, "--json") as running:
         with anyio.fail_after(20):
-            while simulator.bill.requests == 0:  # noqa: ASYNC110 - the simulator sends no event
-                await anyio.sleep(0.02)
+            await until(lambda: simulator.bill.requests > 0)
         running.signal(signal.SIGTERM)
         ended = await running.end()
     assert ended.code == 75
@@ -40,9 +39,7 @@ async def test_two_signals_while_leftovers_are_fetched_leave_with_work_left(
     manifest = workspace.manifest("Slow [fault:dl_stall]", *map(str, range(8)))
     async with workspace.started("run", manifest, "--limit", "1") as running:
         with anyio.fail_after(20):
-            while simulator.bill.pictures == 0:  # noqa: ASYNC110
-                await anyio.sleep(0.02)
-            await anyio.sleep(0.3)
+            await until(lambda: workspace.ledger.exists() and workspace.states() == {"bought": 1})
         running.signal(signal.SIGKILL)
         await running.end()
     async with workspace.started("run", manifest, "--json") as running:
@@ -65,8 +62,7 @@ async def test_a_signal_while_a_long_manifest_is_read_is_told_as_one(
     manifest = workspace.manifest({"rows": "rows.csv", "prompt": "{title}"})
     async with workspace.started("run", manifest, "--json") as running:
         with anyio.fail_after(20):
-            while not workspace.ledger.exists():  # noqa: ASYNC110 - its plan, without a budget, comes next
-                await anyio.sleep(0.02)
+            await until(workspace.ledger.exists)  # its plan, without a budget, comes next
         running.signal(signal.SIGTERM)
         ended = await running.end()
     assert ended.code == ended.json["exit_code"] == 75
@@ -81,8 +77,7 @@ async def test_what_is_being_read_keeps_nobody_waiting_who_asked_to_stop(
     manifest = workspace.manifest({"rows": "rows.csv", "prompt": "{title}"})
     async with workspace.started("run", manifest) as running:
         with anyio.fail_after(20):
-            while not workspace.ledger.exists():  # noqa: ASYNC110
-                await anyio.sleep(0.02)
+            await until(workspace.ledger.exists)
         running.signal(signal.SIGINT)
         with anyio.fail_after(5):  # reading all of it takes far longer
             ended = await running.end()
