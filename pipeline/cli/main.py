@@ -19,6 +19,8 @@ from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageErro
 _TYPER_INTERRUPTED = 130
 #: How the threads are called that blocking work is done in; after a loop's end only what was left alone is in one.
 _WORKERS = "AnyIO worker thread"
+#: Seconds in which an idle one surely ends.
+_WORKER_ENDS_S = 0.5
 
 
 def main(words: Sequence[str] | None = None) -> NoReturn:
@@ -35,11 +37,18 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:
         _hush()
         code = _fail(given, f"standard output cannot be written ({error.strerror})", ExitCode.STORAGE)
-    if any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
-        # Reading that was left alone when somebody asked to stop: it buys nothing, and nobody waits for it.
+    if _left_alone():
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _left_alone() -> bool:
+    """Whether something is still being read that somebody asked to stop: it buys nothing, and nobody waits for it."""
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith(_WORKERS)]
+    for worker in workers:
+        worker.join(_WORKER_ENDS_S)  # an idle one ends with its loop, but in its own time
+    return any(worker.is_alive() for worker in workers)
 
 
 def _open_missing_streams() -> None:
@@ -69,14 +78,14 @@ def run_command(words: list[str], commands: Callable[[], typer.Typer]) -> int:
         if result == _TYPER_INTERRUPTED:
             raise KeyboardInterrupt
         return int(result) if isinstance(result, int) else int(ExitCode.OK)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001 - no traceback unasked, whatever it is
+    except (Exception, KeyboardInterrupt, SystemExit, BaseExceptionGroup) as error:  # noqa: BLE001 - no traceback unasked, whatever it is
         return _answer(words, error)
 
 
 def _answer(words: list[str], error: BaseException) -> int:
     """Tell what went wrong; the exit code."""
     match error:
-        case ExceptionGroup():
+        case BaseExceptionGroup():
             return _answer(words, leading(error))
         case TyperException():
             return _misused(words, error.format_message().rstrip("."))

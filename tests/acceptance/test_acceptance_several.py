@@ -155,6 +155,19 @@ async def test_a_run_without_standard_streams_buys_and_stores(
     assert workspace.states() == {"stored": 1}
 
 
+async def test_a_summary_that_nobody_reads_any_more_is_no_traceback(workspace: Workspace, simulator: Simulator) -> None:
+    """A closed pipe inside the run's task group came out as a group that nobody took apart."""
+    manifest = workspace.manifest("One")
+    process = await anyio.run_process(
+        ["sh", "-c", f"{{ {sys.executable} -m pipeline run {manifest}; echo ended $? >&2; }} | true"],
+        cwd=workspace.root,
+        env=workspace.surroundings(),
+    )
+    assert b"Traceback" not in process.stderr
+    assert b"ended 75" in process.stderr
+    assert workspace.states() == {"stored": 1}
+
+
 async def test_notices_are_one_line_each_where_there_is_no_terminal(workspace: Workspace, simulator: Simulator) -> None:
     """They were broken at 80 columns, in the middle of paths and remedies."""
     workspace.environment["COLUMNS"] = "40"
