@@ -38,6 +38,14 @@ check: setup ## Lint, types, layers
 test: check ## Everything: check, then all tests with branch coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
+.PHONY: torture
+torture: setup ## The long versions of the tests of money and faults (hours)
+	$(BIN)/pytest -n 2 --torture tests/torture
+
+.PHONY: mutants
+mutants: setup ## Break the code in known ways and see that the tests notice
+	$(BIN)/python -m tests.mutants
+
 .PHONY: format
 format: setup ## Format the code
 	$(BIN)/ruff check --fix-only .

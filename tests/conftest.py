@@ -1,0 +1,49 @@
+"""How long the long tests run: a few rounds in ``make test``, all of them in ``make torture``."""
+
+from collections.abc import Iterator
+
+import pytest
+
+#: Seeds of one test item, so that thousands of them are not thousands of items.
+SEEDS_AN_ITEM = 10
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("torture")
+    group.addoption("--torture", action="store_true", help="The long versions: every test's second dose.")
+    group.addoption("--seed", type=int, help="One seed only, to look at a failure again.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "dose(usual, torture): how many seeds the test's ``seeds`` covers, in each of the two versions"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Hand a test that is marked with a dose its ``seeds``, some at a time."""
+    if "seeds" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("dose")
+    assert mark is not None, f"{metafunc.definition.nodeid} takes seeds and is marked with no dose"
+    metafunc.parametrize("seeds", list(_items(metafunc.config, *mark.args)), ids=_named)
+
+
+def _items(config: pytest.Config, usual: int, torture: int) -> Iterator[range]:
+    one = config.getoption("--seed")
+    if one is not None:
+        yield range(one, one + 1)
+        return
+    last = torture if config.getoption("--torture") else usual
+    for first in range(0, last, SEEDS_AN_ITEM):
+        yield range(first, min(first + SEEDS_AN_ITEM, last))
+
+
+def _named(seeds: range) -> str:
+    return f"{seeds.start}-{seeds.stop - 1}"
+
+
+@pytest.fixture(scope="session")
+def torture(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the long version."""
+    return bool(request.config.getoption("--torture"))
