@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger import presence, steps
 from pipeline.ledger.connection import Connection
+from pipeline.ledger.hands import Alive, with_another
 from pipeline.ledger.records import Admission, Policy, Run, Verdict
 from pipeline.ledger.states import JobState
 
@@ -19,33 +20,40 @@ def admit(
     rows: Sequence[tuple[Job | UnfitRow, str]],
     policy: Policy,
     folder: Path,
+    alive: Alive,
 ) -> list[Admission]:
     """Record that this run has seen these rows, and say of each what is to be done.
 
     Args:
         rows: Each with the place it wants (relative to the ledger's folder, no suffix).
         folder: The ledger's. What is stored is looked for there: a picture that is gone is not kept, but lost (I).
+        alive: Whether the run of that id is on. What such a run buys or fetches is ordered too, to wait for it.
 
     Raises:
         StorageError: It cannot be seen whether a picture is still there.
     """
-    return [_admit(connection, run, row, wanted, policy, folder) for row, wanted in rows]
+    return [_admit(connection, run, row, wanted, policy, folder, alive) for row, wanted in rows]
 
 
 def _admit(
-    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, policy: Policy, folder: Path
+    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, policy: Policy, folder: Path, alive: Alive
 ) -> Admission:
     job = _job(connection, row)
-    placement, path, duplicate = _placement(connection, run, row, wanted, job)
-    text, passing, size = connection.execute("SELECT state, passing, bytes FROM jobs WHERE id = ?", (job,)).get
+    text, passing, size, holder = connection.execute(
+        "SELECT state, passing, bytes, holder FROM jobs WHERE id = ?", (job,)
+    ).get
     state, verdict, stored_path = JobState(text), Verdict.SETTLED, None
+    under_way = state in {JobState.BUYING, JobState.BOUGHT}
+    elsewhere = under_way and with_another(connection, holder, run=run.id, alive=alive)
+    seen = None if elsewhere else steps.last_attempt_of_others(connection, job, run=run.id)
+    placement, path, duplicate = _placement(connection, run, row, wanted, job, seen)
     if state is JobState.STORED and path is not None and presence.is_there(folder, path, size):
         return Admission(row=row, placement=placement, verdict=verdict, state=state)
     state = _look(connection, folder, job, state)
     if state is JobState.STORED:
         stored_path = _elsewhere(connection, folder, job, placement, path, size)
         verdict = Verdict.SETTLED if stored_path is None else Verdict.PLACE
-    elif isinstance(row, Job) and not duplicate and policy.buys(state, passing=bool(passing)):
+    elif isinstance(row, Job) and not duplicate and (elsewhere or policy.buys(state, passing=bool(passing))):
         verdict = Verdict.BUY
     return Admission(row=row, placement=placement, verdict=verdict, state=state, stored_path=stored_path)
 
@@ -105,7 +113,7 @@ def _unfit(row: UnfitRow) -> str:
 
 
 def _placement(
-    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, job: int
+    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, job: int, seen_attempt: int | None
 ) -> tuple[int, str | None, bool]:
     """The row's own placement: the first of its equals that this run has not seen yet, else a new one."""
     places: list[Any] = connection.execute(
@@ -115,13 +123,13 @@ def _placement(
     for placement, path, seen in places:
         if seen != run.id:
             connection.execute(
-                "UPDATE placements SET number = ?, run = ?, duplicate = ?, wanted = ? WHERE id = ?",
-                (row.index, run.id, duplicate, wanted, placement),
+                "UPDATE placements SET number = ?, run = ?, duplicate = ?, wanted = ?, seen_attempt = ? WHERE id = ?",
+                (row.index, run.id, duplicate, wanted, seen_attempt, placement),
             )
             return placement, path, duplicate
     inserted = connection.execute(
-        "INSERT INTO placements (batch, job, occurrence, number, run, duplicate, wanted)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (run.batch, job, len(places) + 1, row.index, run.id, duplicate, wanted),
+        "INSERT INTO placements (batch, job, occurrence, number, run, duplicate, wanted, seen_attempt)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        (run.batch, job, len(places) + 1, row.index, run.id, duplicate, wanted, seen_attempt),
     ).get
     return int(inserted), None, duplicate

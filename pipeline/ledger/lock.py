@@ -1,31 +1,31 @@
-"""One buyer at a time: a lock file beside the ledger, held for the length of a run and never unlinked."""
+"""One buyer at a time, or several that agreed to share: a lock file beside the ledger, held for a run's length."""
 
 import fcntl
-import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from pipeline.errors import LedgerBusyError, OutputError
+from pipeline.ledger import runfile
 
 
 @contextmanager
-def hold(ledger: Path, *, purpose: str) -> Iterator[None]:
+def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
     """Hold the ledger, or say who does.
 
-    The lock is the kernel's (``flock``): it ends with its process, however that dies. The file's text is for people.
+    The lock is the kernel's (``flock``): it ends with its process, however that dies. The file is never unlinked; its
+    text is for people.
 
     Args:
         purpose: What holds it, in a few words, for whoever comes second.
+        shared: Beside others that share it, too; none of them begins while one holds it alone, and the other way round.
 
     Raises:
         LedgerBusyError: Another process holds it.
         OutputError: The lock file cannot be made; failing to lock is never "go on without".
     """
-    path = ledger.with_name(ledger.name + ".lock")
+    path = runfile.beside(ledger, ".lock")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
@@ -34,11 +34,11 @@ def hold(ledger: Path, *, purpose: str) -> Iterator[None]:
         ) from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LedgerBusyError(
-                f"{ledger}: another run holds this ledger ({_holder(handle)})",
-                remedy="wait for it to end, or name another ledger with --ledger",
+                f"{ledger}: another run holds this ledger ({_holder(ledger, handle)})",
+                remedy="let it end (--wait SECONDS), or name another ledger with --ledger",
             ) from None
         except OSError as error:
             raise OutputError(
@@ -54,15 +54,11 @@ def hold(ledger: Path, *, purpose: str) -> Iterator[None]:
 
 
 def _sign(handle: int, purpose: str) -> None:
-    since = datetime.now().astimezone().isoformat(timespec="seconds")
-    text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since, "purpose": purpose})
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, text.encode(), 0)
+    text = runfile.signature(purpose)
+    os.pwrite(handle, text, 0)
+    os.ftruncate(handle, len(text))
 
 
-def _holder(handle: int) -> str:
-    try:
-        told = json.loads(os.pread(handle, 4096, 0))
-        return f"process {told['pid']} on {told['host']} since {told['since']}: {told['purpose']}"
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "it has not said who it is"
+def _holder(ledger: Path, handle: int) -> str:
+    """Whoever holds it: the runs that are on, or what the lock file says of one that is not there yet."""
+    return "; ".join(runfile.holders(ledger)) or runfile.told(os.pread(handle, 4096, 0))

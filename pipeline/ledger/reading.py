@@ -1,5 +1,6 @@
 """Questions to the ledger, as SQL: nothing here writes."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -7,8 +8,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.ledger import presence
+from pipeline.ledger import hands, presence
 from pipeline.ledger.connection import Connection
+from pipeline.ledger.hands import Alive
 from pipeline.ledger.records import (
     COLUMNS,
     BatchName,
@@ -35,18 +37,27 @@ _GROUPS: dict[SpendBy, str] = {
 }
 
 
-def unfetched(connection: Connection) -> list[Unfetched]:
-    """What is bought and not stored, earliest deadline first."""
+def unfetched(connection: Connection, *, run: int, alive: Alive) -> list[Unfetched]:
+    """What is bought and not stored, and no other run that is on fetches; earliest deadline first."""
+    elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
-        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted FROM jobs j"
+        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted, j.holder FROM jobs j"
         " JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id AND money = 'spent')"
         " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline IS NULL, j.deadline"
     )
     return [
         Unfetched(
-            key=key.hex(), attempt=attempt, url=url, bought_at=bought_at, deadline=deadline, ratio=ratio, wanted=wanted
+            key=key.hex(),
+            attempt=attempt,
+            url=url,
+            bought_at=bought_at,
+            deadline=deadline,
+            ratio=ratio,
+            wanted=wanted,
+            holder=holder,
         )
-        for key, attempt, url, bought_at, deadline, ratio, wanted in rows
+        for key, attempt, url, bought_at, deadline, ratio, wanted, holder in rows
+        if holder not in elsewhere
     ]
 
 
@@ -70,16 +81,18 @@ def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced
     return found
 
 
-def tally(connection: Connection, *, run: int, batch: int) -> Tally:
-    """What has become of the rows a run has seen, and of its money."""
+def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tally:
+    """What has become of the rows a run has seen, and of its money; what another buys is still planned here."""
+    elsewhere = json.dumps(sorted(hands.others(connection, run=run, alive=alive)))
     counts = dict.fromkeys(("stored", "reused", "failed", "unknown", "lost", "spoiled", "planned"), 0)
     wrong_shape = settled = passing = bought = 0
     oldest: float | None = None
     for state, own, wrong, accepted, again, number, first, age in connection.execute(
-        "SELECT j.state, j.stored_run IS p.run AND NOT p.duplicate AS own, j.verdict IS 'wrong_shape' AS wrong,"
+        "SELECT iif(j.state IN ('buying', 'bought') AND j.holder IN (SELECT value FROM json_each(?)), 'planned',"
+        " j.state), j.stored_run IS p.run AND NOT p.duplicate AS own, j.verdict IS 'wrong_shape' AS wrong,"
         " j.settled, j.passing, count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s)"
         " FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? GROUP BY 1, 2, 3, 4, 5",
-        (run,),
+        (elsewhere, run),
     ):
         counts[_counted_as(JobState(state), own=bool(own))] += number
         settled += number if accepted else 0

@@ -120,6 +120,10 @@ class Reservation:
     price_microusd: int
 
 
+class InOtherHands:
+    """Another run that is on buys or fetches the same picture: wait for what comes of it, then ask again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
     """What a person's word has done to a job.
@@ -151,7 +155,11 @@ class CapReached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfetched:
-    """A picture that an earlier run bought and did not store."""
+    """A picture that is bought and not stored.
+
+    Attributes:
+        holder: The ledger's number of the run that fetches it, or should have.
+    """
 
     key: str
     attempt: int
@@ -160,6 +168,7 @@ class Unfetched:
     deadline: float | None
     ratio: str | None
     wanted: str
+    holder: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,5 +101,12 @@ CREATE TABLE sums (                 -- running totals by budget scope; `ledger v
 ) STRICT, WITHOUT ROWID;
 """
 
+#: Runs may share a ledger: whose business a job is while it is bought or fetched.
+_VERSION_2 = """
+ALTER TABLE jobs ADD COLUMN holder INTEGER REFERENCES runs;  -- the run that buys or fetches it, if that is on
+-- The last attempt of other runs on the job when the row was admitted, 0: none; NULL: one was under way.
+ALTER TABLE placements ADD COLUMN seen_attempt INTEGER;
+"""
+
 #: ``MIGRATIONS[n]`` brings a ledger from version n to n + 1.
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)

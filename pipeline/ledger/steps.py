@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.ledger.connection import Connection
-from pipeline.ledger.records import CapReached, Caps, Picture, Reservation, Run
+from pipeline.ledger.hands import Alive, with_another
+from pipeline.ledger.records import CapReached, Caps, InOtherHands, Picture, Reservation, Run
 from pipeline.ledger.states import AttemptMoney, JobState
 
 #: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
@@ -23,16 +24,24 @@ def scopes(batch: int, day: str, *, simulated: bool) -> tuple[str, str, str, str
 
 
 def reserve(
-    connection: Connection, *, run: Run, placement: int, key: str, price_microusd: int, at: float
-) -> Reservation | CapReached | None:
+    connection: Connection, *, run: Run, placement: int, key: str, price_microusd: int, at: float, alive: Alive
+) -> Reservation | CapReached | InOtherHands | None:
     """A: write down the intent and reserve its price, or say which budget forbids it.
 
+    Args:
+        alive: Whether the run of that id is on.
+
     Returns:
-        None when the job is being bought, bought or stored already, or when another run paid for it, or may have,
-        since this run began: what this run was told of the job at admission no longer holds.
+        ``InOtherHands`` while another run that is on is about this job. None when it is being bought, bought or stored
+        already, or when another run tried for it since its row was admitted, and it is not simply still to be bought.
     """
-    job, state = connection.execute("SELECT id, state FROM jobs WHERE key = ?", (bytes.fromhex(key),)).get
-    if state in {JobState.BUYING, JobState.BOUGHT, JobState.STORED} or _paid_since(connection, job, run):
+    job, state, passing, holder = connection.execute(
+        "SELECT id, state, passing, holder FROM jobs WHERE key = ?", (bytes.fromhex(key),)
+    ).get
+    if state in {JobState.BUYING, JobState.BOUGHT}:
+        return InOtherHands() if with_another(connection, holder, run=run.id, alive=alive) else None
+    fresh = state == JobState.PLANNED or (state == JobState.FAILED and passing)
+    if state == JobState.STORED or not (fresh or _as_admitted(connection, job, placement, run)):
         return None
     day = local_day(at)
     names = scopes(run.batch, day, simulated=run.simulated)
@@ -45,7 +54,9 @@ def reserve(
         " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?) RETURNING id",
         (job, placement, run.id, state, price_microusd, day, at),
     ).get
-    connection.execute("UPDATE jobs SET state = 'buying', settled = 0, attempts = attempts + 1 WHERE id = ?", (job,))
+    connection.execute(
+        "UPDATE jobs SET state = 'buying', holder = ?, settled = 0, attempts = attempts + 1 WHERE id = ?", (run.id, job)
+    )
     return Reservation(attempt=attempt, price_microusd=price_microusd)
 
 
@@ -201,14 +212,15 @@ def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> i
     return len(attempts)
 
 
-def _paid_since(connection: Connection, job: int, run: Run) -> bool:
-    """Whether another run has spent, or may have spent, money on the job since ``run`` began."""
-    found = connection.execute(
-        "SELECT 1 FROM attempts WHERE job = ? AND run != ? AND money IN ('spent', 'unknown')"
-        " AND ended_at > (SELECT started_at FROM runs WHERE id = ?) LIMIT 1",
-        (job, run.id, run.id),
-    ).get
-    return found is not None
+def last_attempt_of_others(connection: Connection, job: int, *, run: int) -> int:
+    """The latest attempt on a job that another run has made; 0 when there is none."""
+    return connection.execute("SELECT max(id) FROM attempts WHERE job = ? AND run != ?", (job, run)).get or 0
+
+
+def _as_admitted(connection: Connection, job: int, placement: int, run: Run) -> bool:
+    """Whether no other run has tried for the job since its row was admitted; by numbers, as clocks may be set back."""
+    seen = connection.execute("SELECT seen_attempt FROM placements WHERE id = ?", (placement,)).get
+    return seen is not None and seen == last_attempt_of_others(connection, job, run=run.id)
 
 
 def _bought(connection: Connection, attempt: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.job import Job, PictureRequest
-from pipeline.ledger import CapReached, Reservation, Run
+from pipeline.ledger import CapReached, InOtherHands, Reservation, Run
 from pipeline.provider import Answer
 
 
@@ -26,7 +26,7 @@ class Book(Protocol):
 
     async def reserve(
         self, run: Run, *, placement: int, key: str, price_microusd: int
-    ) -> Reservation | CapReached | None:
+    ) -> Reservation | CapReached | InOtherHands | None:
         """A: the right to send one request, or what forbids it."""
         ...
 

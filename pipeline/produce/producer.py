@@ -10,7 +10,7 @@ import anyio
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.job import Job, PictureRequest
-from pipeline.ledger import CapReached, Reservation, Run
+from pipeline.ledger import CapReached, InOtherHands, Reservation, Run
 from pipeline.money import format_usd
 from pipeline.produce.halt import Halt
 from pipeline.produce.outage import Outage
@@ -26,6 +26,8 @@ from pipeline.provider import (
     ThrottledError,
 )
 
+#: How often a worker looks whether another run is through with a picture that both want, in seconds.
+LOOK_AGAIN_S = 1.0
 #: Requests a job may send before it fails; only what surely was not billed is sent again (AWS SDKs).
 MAX_ATTEMPTS = 3
 
@@ -77,12 +79,15 @@ class Producer:
         self._refused_models: set[str] = set()
         self._outage = Outage(halt)
         self._settled = anyio.Event()
+        self._in_other_hands = 0
 
     @property
     def waiting(self) -> str | None:
         """Why less is bought than could be, in words; None when nothing holds it up."""
         pause_s = max((lane.paused_s for lane in self._lanes.values()), default=0.0)
-        return f"the provider asked to slow down: {pause_s:.0f} s" if pause_s >= 1 else None
+        if pause_s >= 1:
+            return f"the provider asked to slow down: {pause_s:.0f} s"
+        return f"another run is buying {self._in_other_hands} of these" if self._in_other_hands else None
 
     async def work(self, orders: AsyncIterable[Order]) -> None:
         """Buy order after order; as many of these run at once as ``terms.concurrency`` says."""
@@ -97,25 +102,36 @@ class Producer:
     async def _run_errand(self, errand: _Errand) -> None:
         """See one order through: bought, failed, unknown, or left as it was."""
         while errand.request.model not in self._refused_models:
-            fault = await self._attempt(errand)
-            if fault is None or self._halt.called:
+            hindrance = await self._attempt(errand)
+            if hindrance is None or self._halt.called:
                 return
-            if isinstance(fault, ThrottledError):
-                continue  # the lane is paused; that is the wait
-            asked_s = self._bounded(fault.retry_after_s)
-            with self._halt.interruptible():
-                await self._clock.sleep(back_off_s(errand.tried - 1, self._jitter) if asked_s is None else asked_s)
+            if isinstance(hindrance, InOtherHands):
+                await self._look_again()
+            elif not isinstance(hindrance, ThrottledError):  # else the lane is paused; that is the wait
+                asked_s = self._bounded(hindrance.retry_after_s)
+                with self._halt.interruptible():
+                    await self._clock.sleep(back_off_s(errand.tried - 1, self._jitter) if asked_s is None else asked_s)
 
-    async def _attempt(self, errand: _Errand) -> ProviderError | None:
-        """Send one request, if leave is given; the fault to try again after, or None when there is no more to do."""
+    async def _look_again(self) -> None:
+        """Give another run time to get its picture; nothing is held meanwhile that a third needs."""
+        self._in_other_hands += 1
+        with self._halt.interruptible():
+            await self._clock.sleep(LOOK_AGAIN_S)
+        self._in_other_hands -= 1
+
+    async def _attempt(self, errand: _Errand) -> ProviderError | InOtherHands | None:
+        """Send one request, if leave is given; what to try again after, or None when there is no more to do."""
         lane = self._lane(errand.request.model)
         sent_at = await self._leave(lane)
         if sent_at is None:
             return None
-        reservation = None
+        reservation: Reservation | None = None
         try:
-            reservation = await self._reserve(errand.order)
-            return None if reservation is None else await self._send(errand, reservation, lane, sent_at)
+            reserved = await self._reserve(errand.order)
+            if not isinstance(reserved, Reservation):
+                return reserved
+            reservation = reserved
+            return await self._send(errand, reservation, lane, sent_at)
         finally:
             if reservation is None:
                 self._delivery.release()
@@ -134,7 +150,7 @@ class Producer:
             self._delivery.release()
         return None
 
-    async def _reserve(self, order: Order) -> Reservation | None:
+    async def _reserve(self, order: Order) -> Reservation | InOtherHands | None:
         """A, waiting while requests under way may yet give their reservations back; None to leave the job be."""
         model = order.job.request.model
         price = self._terms.prices_microusd[model]

@@ -48,7 +48,8 @@ class Shift:
         self._places = Places(options.output, options.ledger_path.parent)
         self._started = tools.clock.monotonic()
         self._total: int | None = None
-        self._elsewhere = 0
+        self._elsewhere = 0  # bought and not stored, where this run cannot keep it
+        self._afield = 0  # stored where this run does not look, or wanted there
         self._misplaced: list[str] = []
         self.halt = Halt()
         self._ear = Ear(options)
@@ -100,8 +101,9 @@ class Shift:
                     group.start_soon(self._options.watch, self.snapshot)
                 group.start_soon(self._count)
                 try:
-                    await self._rescue()
+                    await self._rescue("an earlier run: fetched first")
                     await self._buy()
+                    await self._rescue("a run that died meanwhile: fetched now")
                     await self._place()
                     if not self._planner.finished and self._total is None:
                         await self._count()  # what is left, for the summary
@@ -146,28 +148,27 @@ class Shift:
             counted = await anyio.to_thread.run_sync(self._manifest.count, abandon_on_cancel=True)
             self._total = counted if self._options.limit is None else min(counted, self._options.limit)
 
-    async def _rescue(self) -> None:
-        """Fetch what an earlier run bought and did not store, before anything new is bought."""
-        waiting = []
-        for left in await self._tools.ledger.unfetched():
-            path = self._places.in_output(left.wanted)
-            if path is None:
-                self._elsewhere += 1
-                continue
-            waiting.append(
-                Purchase(
-                    job_key=left.key,
-                    attempt=left.attempt,
-                    url=left.url,
-                    bought_at=left.bought_at,
-                    deadline=left.deadline,
-                    path=path,
-                    ratio=parse_ratio(left.ratio) if left.ratio else None,
-                )
+    async def _rescue(self, whose: str) -> None:
+        """Fetch what another run bought and did not store, before anything new is bought."""
+        lefts, self._elsewhere = await self._tools.ledger.adopt(
+            self._tools.run, lambda wanted: self._places.in_output(wanted) is not None
+        )
+        waiting = [
+            Purchase(
+                job_key=left.key,
+                attempt=left.attempt,
+                url=left.url,
+                bought_at=left.bought_at,
+                deadline=left.deadline,
+                path=path,
+                ratio=parse_ratio(left.ratio) if left.ratio else None,
             )
+            for left in lefts
+            if (path := self._places.in_output(left.wanted)) is not None
+        ]
         if not waiting:
             return
-        self._options.notice(f"{len(waiting)} bought and not stored by an earlier run: fetched first")
+        self._options.notice(f"{len(waiting)} bought and not stored by {whose}")
         queue = DeliveryQueue(len(waiting))
         for purchase in waiting:
             self._backlog.adopt()
@@ -196,7 +197,7 @@ class Shift:
         for row in await self._tools.ledger.unplaced(self._tools.run):
             here, there = self._places.in_output(row.stored), self._places.in_output(row.wanted)
             if here is None or there is None:
-                self._elsewhere += 1
+                self._afield += 1
                 continue
             try:
                 made = await anyio.to_thread.run_sync(
@@ -215,7 +216,7 @@ class Shift:
         ledger, run, planner = self._tools.ledger, self._tools.run, self._planner
         await ledger.abandon(run)
         tally = await ledger.tally(run)
-        here = [left for left in await ledger.unfetched() if self._places.in_output(left.wanted) is not None]
+        here = [left for left in await ledger.unfetched(run) if self._places.in_output(left.wanted) is not None]
         end = End(
             tally=tally,
             troubles=tuple(await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)),
@@ -231,6 +232,7 @@ class Shift:
         return summarize(self._manifest, self._options, run, end)
 
     def _afar(self) -> list[str]:
-        if not self._elsewhere:
+        afar = self._elsewhere + self._afield
+        if not afar:
             return []
-        return [f"{self._elsewhere} pictures of this ledger belong to another output folder and were left alone"]
+        return [f"{afar} pictures of this ledger belong to another output folder and were left alone"]

@@ -177,8 +177,8 @@ class Scene:
     async def tally(self, run: Run) -> Tally:
         return await self.writer.tally(run)
 
-    async def unfetched(self) -> list[Unfetched]:
-        return await self.writer.unfetched()
+    async def unfetched(self, run: Run) -> list[Unfetched]:
+        return await self.writer.unfetched(run)
 
     def state(self, job: Job) -> JobState:
         with Ledger(self.path) as ledger:

@@ -88,8 +88,9 @@ async def test_a_changed_row_is_a_new_job_and_leaves_the_old_picture_recorded(sc
 async def test_a_row_not_yet_stored_takes_the_place_it_wants_now(scene: Scene) -> None:
     run = await scene.begin()
     await scene.bring_to(JobState.BOUGHT, run, scene.job(index=1))
-    await scene.see(await scene.begin(), scene.job(index=5))
-    [waiting] = await scene.unfetched()
+    run = await scene.begin()
+    await scene.see(run, scene.job(index=5))
+    [waiting] = await scene.unfetched(run)
     assert waiting.wanted == "pictures/005"
 
 

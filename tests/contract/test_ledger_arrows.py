@@ -47,7 +47,7 @@ async def test_b_answer_makes_the_job_bought_and_the_reservation_spend(scene: Sc
 async def test_b_answer_keeps_the_url_and_the_deadline(scene: Scene) -> None:
     run = await scene.begin()
     reservation = await scene.bring_to(JobState.BOUGHT, run, scene.job())
-    [waiting] = await scene.unfetched()
+    [waiting] = await scene.unfetched(run)
     assert waiting.key == scene.job().key
     assert waiting.attempt == reservation.attempt
     assert waiting.url == "https://images.example/a.jpeg?signature=s"
@@ -108,7 +108,7 @@ async def test_g_lost_keeps_the_money_spent(scene: Scene) -> None:
 async def test_what_has_ended_is_not_to_be_fetched(scene: Scene, end: JobState) -> None:
     run = await scene.begin()
     await scene.bring_to(end, run, scene.job())
-    assert await scene.unfetched() == []
+    assert await scene.unfetched(run) == []
 
 
 @pytest.mark.parametrize("arrow", SETTLING)
@@ -210,4 +210,8 @@ async def test_the_earliest_deadline_is_fetched_first_and_what_has_none_last(sce
         await scene.writer.answer(
             reservation, url=f"https://images.example/{index}", bought_at=0.0, deadline=deadline, request_id=""
         )
-    assert [waiting.wanted for waiting in await scene.unfetched()] == ["pictures/003", "pictures/002", "pictures/001"]
+    assert [waiting.wanted for waiting in await scene.unfetched(run)] == [
+        "pictures/003",
+        "pictures/002",
+        "pictures/001",
+    ]

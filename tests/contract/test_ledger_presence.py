@@ -267,7 +267,7 @@ async def test_a_missed_picture_bought_again_is_fetched_to_where_its_row_wants_i
     run = await scene.begin()
     [seen] = await scene.see(run, scene.job(index=5), policy=REBUY)
     await scene.bring_to(JobState.BOUGHT, run, scene.job(), placement=seen.placement)
-    [waiting] = await scene.unfetched()
+    [waiting] = await scene.unfetched(run)
     assert waiting.wanted == "pictures/005"
 
 

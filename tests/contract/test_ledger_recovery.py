@@ -59,7 +59,7 @@ async def test_what_a_dead_run_bought_is_there_to_be_fetched_and_stored(scene: S
     dead = await scene.begin()
     bought = await scene.bring_to(JobState.BOUGHT, dead, scene.job())
     run = await scene.begin()
-    [waiting] = await scene.unfetched()
+    [waiting] = await scene.unfetched(run)
     assert waiting.attempt == bought.attempt
     await scene.store(run, bought)
     assert scene.state(scene.job()) is JobState.STORED
@@ -162,13 +162,15 @@ async def test_what_another_run_paid_for_meanwhile_is_not_bought_on_an_old_admis
     assert scene.committed() == PRICE
 
 
-async def test_what_another_run_was_refused_meanwhile_may_be_bought(scene: Scene) -> None:
+@pytest.mark.parametrize("passing", [True, False])
+async def test_what_another_run_was_refused_meanwhile_is_bought_if_the_reason_passes(
+    scene: Scene, passing: bool
+) -> None:
     first, second = await scene.begin(), await scene.begin(manifest="other")
     [told] = await scene.see(second, scene.job())
-    scene.clock.at += 1
-    await scene.bring_to(JobState.FAILED, first, scene.job())
+    await scene.refuse(await scene.reserve(first, scene.job()), passing=passing)
     bought = await scene.writer.reserve(second, placement=told.placement, key=scene.job().key, price_microusd=PRICE)
-    assert isinstance(bought, Reservation)
+    assert isinstance(bought, Reservation) is passing
 
 
 async def test_a_run_is_known_by_its_start_and_a_tail_of_its_own(scene: Scene) -> None:

@@ -1,5 +1,6 @@
 """What is durable, and when: before a step returns, after a kill, together with its neighbours, or not at all."""
 
+import errno
 import struct
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import apsw
 import pytest
 
 from pipeline.errors import ExitCode, FluxbatchError, LedgerBusyError, StorageError
-from pipeline.ledger import JobState, Ledger, LedgerWriter, Reservation
+from pipeline.ledger import JobState, Ledger, LedgerWriter, Reservation, steps
 from pipeline.ledger import connection as ledger_connection
+from pipeline.ledger.runfile import BALLAST_BYTES
 from tests.contract.ledger_scene import PRICE, FakeClock, Scene, opened
 
 if TYPE_CHECKING:
@@ -255,8 +257,41 @@ async def test_a_full_disk_fails_the_step_and_leaves_the_ledger_whole(scene: Sce
     assert "\n" not in str(caught.value)
     assert len(scene.rows()) == 1
     await scene.writer._do(make_room)
-    await scene.bring_to(JobState.STORED, run, scene.job("another", index=2))
+    with pytest.raises(StorageError, match="the disk is full"):
+        await scene.see(run, scene.job("another", index=2))  # this run buys nothing more
+    async with opened(scene.folder) as later:
+        await later.bring_to(JobState.STORED, await later.begin(manifest="next"), later.job("another", index=2))
     assert scene.verify().proven
+
+
+async def test_what_is_paid_is_written_down_on_a_full_disk_from_the_ballast(scene: Scene) -> None:
+    run = await scene.begin()
+    jobs = [scene.job(f"picture {index}", index=index) for index in range(3)]
+    held = [await scene.reserve(run, job) for job in jobs]
+    (file,) = scene.path.with_name("ledger.db.runs").iterdir()
+    assert file.stat().st_blocks * 512 >= BALLAST_BYTES
+
+    def answered(connection: apsw.Connection) -> None:
+        if file.stat().st_blocks * 512 >= BALLAST_BYTES:
+            raise apsw.FullError("database or disk is full")
+        steps.answer(connection, attempt=held[0].attempt, url="u", bought_at=0.0, deadline=None, request_id="")
+
+    await scene.writer._do(answered)
+    await scene.answer(held[1])
+    with pytest.raises(StorageError, match="the disk is full"):
+        await scene.reserve(run, scene.job("one more", index=4), placement=1)
+    assert [row.state for row in scene.rows()] == ["bought", "bought", "buying"]
+
+
+async def test_a_disk_with_no_room_for_the_ballast_begins_no_run(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(StorageError, match="no room to hold 32 MiB") as caught:
+        await scene.begin()
+    assert caught.value.exit_code is ExitCode.STORAGE
+    assert not scene.path.with_name("ledger.db.runs").exists()
 
 
 async def test_another_program_that_writes_for_long_is_said(tmp_path: Path) -> None:
@@ -308,5 +343,5 @@ async def test_cancelled_while_opening_ends_the_thread(tmp_path: Path) -> None:
             scope.cancel()
             async with writer:
                 pytest.fail("the body of a cancelled opening ran")
-        await anyio.to_thread.run_sync(writer._thread.join)
-    assert not writer._thread.is_alive()
+        await anyio.to_thread.run_sync(writer._committer._thread.join)
+    assert not writer._committer._thread.is_alive()

@@ -52,6 +52,11 @@ class ModelJob:
     state: JobState = JobState.PLANNED
     attempts: list[ModelAttempt] = field(default_factory=list)
     kept: bool = False  # a picture is recorded, there or missed
+    passing: bool = False
+
+    def last_of_others(self, run: Run) -> int:
+        """The number of the last attempt that another run made."""
+        return max((attempt.number for attempt in self.attempts if attempt.run.id != run.id), default=0)
 
     def found(self, folder: Path) -> JobState:
         """The state in which a run finds it."""
@@ -80,7 +85,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.at = NOON
         self.jobs = [ModelJob(job=_job(index)) for index in range(5)]
         self.runs: list[Run] = []
-        self.started: dict[int, float] = {}
+        self.begun = 0
+        self.seen: dict[tuple[int, int], int] = {}
         self.placements: dict[tuple[int, int], int] = {}
 
     def teardown(self) -> None:
@@ -100,12 +106,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self._model_abandon(None)
         manifest, simulated = BATCHES[batch]
         run = self._in_transaction(lambda: self._insert_run(manifest, simulated=simulated))
-        self.started[run.id] = self.at
+        self.begun += 1
         self.runs = [other for other in self.runs if other.batch != run.batch] + [run]
         rows = [(job.job, job.job.path) for job in self.jobs]
         seen = self._in_transaction(
             lambda: ledger_admission.admit(
-                self.connection, run=run, rows=rows, policy=Policy(), folder=self.path.parent
+                self.connection,
+                run=run,
+                rows=rows,
+                policy=Policy(),
+                folder=self.path.parent,
+                alive=lambda _: False,
             )
         )
         for job in self.jobs:
@@ -113,6 +124,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for index, (job, one) in enumerate(zip(self.jobs, seen, strict=True)):
             assert one.state is job.state
             self.placements[run.id, index] = one.placement
+            self.seen[run.id, index] = job.last_of_others(run)
 
     @rule(index=st.integers(0, 4), there=st.booleans())
     def a_file_comes_or_goes(self, index: int, there: bool) -> None:
@@ -129,7 +141,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(index=st.integers(0, 4), which=st.integers(0, 2), price=st.integers(0, 4))
     def reserve(self, index: int, which: int, price: int) -> None:
         job, run = self.jobs[index], self.runs[which]
-        expected = self._expected_reservation(job, run, price)
+        expected = self._expected_reservation(index, run, price)
         outcome = self._in_transaction(
             lambda: ledger_steps.reserve(
                 self.connection,
@@ -138,6 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 key=job.job.key,
                 price_microusd=price,
                 at=self.at,
+                alive=lambda _: False,
             )
         )
         assert type(outcome) is expected
@@ -164,6 +177,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         )
         self._settle(job, attempt, "spent", JobState.BOUGHT)
+        job.passing = False
         job.kept = False
 
     @precondition(lambda self: self._having(JobState.BUYING))
@@ -185,6 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         fails = final and attempt.taken_from in {JobState.PLANNED, JobState.FAILED}
         self._settle(job, attempt, "released", JobState.FAILED if fails else attempt.taken_from)
+        job.passing = passing
 
     @precondition(lambda self: self._having(JobState.BUYING))
     @rule(pick=st.integers(0, 4))
@@ -196,6 +211,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         )
         self._settle(job, attempt, "unknown", JobState.UNKNOWN)
+        job.passing = False
 
     @precondition(lambda self: self._having(JobState.BOUGHT))
     @rule(pick=st.integers(0, 4))
@@ -272,7 +288,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "INSERT OR IGNORE INTO batches (manifest, edition, simulated) VALUES (?, ?, ?)", identity
         )
         batch = self.connection.execute("SELECT id FROM batches WHERE manifest = ?", (manifest,)).get
-        run_id = f"run {len(self.started)}"
+        run_id = f"run {self.begun}"
         number = self.connection.execute(
             "INSERT INTO runs (run_id, batch, provider, started_at) VALUES (?, ?, 'p', ?) RETURNING id",
             (run_id, batch, self.at),
@@ -307,15 +323,12 @@ class LedgerMachine(RuleBasedStateMachine):
                     amounts[attempt.money] += attempt.price
         return {scope: (one["spent"], one["unknown"], one["reserved"]) for scope, one in sums.items()}
 
-    def _expected_reservation(self, job: ModelJob, run: Run, price: int) -> type:
+    def _expected_reservation(self, index: int, run: Run, price: int) -> type:
+        job = self.jobs[index]
         if job.state in {JobState.BUYING, JobState.BOUGHT, JobState.STORED}:
             return type(None)
-        if any(
-            attempt.run.id != run.id
-            and attempt.money in {"spent", "unknown"}
-            and (attempt.ended_at or 0) > self.started[run.id]
-            for attempt in job.attempts
-        ):
+        fresh = job.state is JobState.PLANNED or (job.state is JobState.FAILED and job.passing)
+        if not fresh and self.seen[run.id, index] != job.last_of_others(run):
             return type(None)
         wanted = ModelAttempt(
             number=0, job=0, run=run, price=price, day=ledger_steps.local_day(self.at), taken_from=job.state

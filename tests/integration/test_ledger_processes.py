@@ -21,7 +21,7 @@ folder, name, cap = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
 async def main():
     async with opened(folder) as scene:
-        run = await scene.begin(caps=Caps(batch=cap * PRICE))
+        run = await scene.begin(manifest=sys.argv[4], caps=Caps(total=cap * PRICE))
         jobs = [scene.job(f"{name} {index}", index=index) for index in range(25)]
         seen = await scene.see(run, *jobs)
         print("begun", flush=True)
@@ -40,13 +40,13 @@ def _buy_at_once(folder: Path, names: list[str], cap: int) -> list[int]:
     """Let processes buy at the same moment; how many reservations each was given."""
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", _BUYER, str(folder), name, str(cap)],
+            [sys.executable, "-c", _BUYER, str(folder), name, str(cap), f"manifest {number}"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for name in names
+        for number, name in enumerate(names)
     ]
     try:
         for child in children:
@@ -73,7 +73,6 @@ def _buy_at_once(folder: Path, names: list[str], cap: int) -> list[int]:
 def test_processes_at_once(tmp_path: Path, names: list[str], cap: int, bought: int) -> None:
     assert sum(_buy_at_once(tmp_path, names, cap)) == bought
     with Ledger(tmp_path / "ledger.db") as ledger:
-        [status] = ledger.status()
-        assert status.reserved_microusd == bought * 35_000
-        assert status.states[JobState.BUYING] == bought
+        assert sum(batch.reserved_microusd for batch in ledger.status()) == bought * 35_000
+        assert sum(row.state == JobState.BUYING and row.attempts for row in ledger.rows()) == bought
         assert {finding.kind for finding in ledger.verify().findings} == {"buying"}
