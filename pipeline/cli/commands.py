@@ -17,7 +17,9 @@ from pipeline.cli.options import (
     RebuyLost,
     ResendUnknown,
     RetryFailed,
+    Shared,
     SpendGroup,
+    Wait,
     WrittenFormat,
     ledger_path,
     run_options,
@@ -63,6 +65,8 @@ def run(
     resend_unknown: ResendUnknown = False,
     retry_failed: RetryFailed = False,
     rebuy_lost: RebuyLost = False,
+    shared: Shared = False,
+    wait: Wait = 0.0,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
@@ -80,6 +84,8 @@ def run(
         resend_unknown=resend_unknown,
         retry_failed=retry_failed,
         rebuy_lost=rebuy_lost,
+        shared=shared,
+        wait=wait,
     )
     return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet)
 

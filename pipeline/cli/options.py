@@ -27,6 +27,13 @@ ResendUnknown = Annotated[
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Ask again for what was refused.")]
 RebuyLost = Annotated[bool, typer.Option("--rebuy-lost", help="Pay again for what was paid and lost or spoiled.")]
+Shared = Annotated[
+    bool, typer.Option("--shared", help="Run beside other manifests that share the ledger at the same time.")
+]
+Wait = Annotated[
+    float,
+    typer.Option(min=0, max=604_800, metavar="SECONDS", help="How long to wait for a ledger that another run holds."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 
@@ -76,6 +83,8 @@ def run_options(
     resend_unknown: bool,
     retry_failed: bool,
     rebuy_lost: bool,
+    shared: bool = False,
+    wait: float = 0.0,
 ) -> "RunOptions":
     """The options of a run, checked.
 
@@ -96,9 +105,14 @@ def run_options(
         budget_microusd=microusd,
         concurrency=concurrency,
         limit=limit,
+        shared=shared,
+        wait_s=wait,
         own_budget=budget is not None,
-        words="".join(
-            f" --{name} {value}" for name, value in (("limit", limit), ("concurrency", concurrency)) if value
+        words=" --shared" * shared
+        + "".join(
+            f" --{name} {value}"
+            for name, value in (("wait", f"{wait:g}" if wait else ""), ("limit", limit), ("concurrency", concurrency))
+            if value
         ),
         policy=Policy(resend_unknown=resend_unknown, retry_failed=retry_failed, rebuy_lost=rebuy_lost),
     )

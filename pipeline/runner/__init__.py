@@ -19,6 +19,7 @@ from pipeline.provider import ImagesClient
 from pipeline.report import Summary
 from pipeline.runner.endpoint import configured, open_endpoint
 from pipeline.runner.options import RunOptions, Watch
+from pipeline.runner.patience import Patience
 from pipeline.runner.planning import bounded, plan_of
 from pipeline.runner.shift import Shift, Tools
 from pipeline.runner.stop import Stop, asked_by_signals, in_thread, unless_stopped
@@ -34,7 +35,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         ConfigurationError: No key, or a base URL that cannot be used.
         OutputError: The output folder or the ledger cannot be made or written.
         StorageError: The disk is full or fails; the ledger is damaged.
-        LedgerBusyError: Another run holds the ledger.
+        LedgerBusyError: Another run holds the ledger, longer than ``options.wait_s``.
         DeclinedError: ``options.confirm`` said no.
         StoppedError: ``options.stop`` was asked before anything was bought.
     """
@@ -44,7 +45,12 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
     _make_folder(options.ledger_path.parent)
     profile = manifest.profile
     async with AsyncExitStack() as stack:
-        stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}"))
+        patience = Patience(options, clock)
+
+        async def hold_ledger() -> None:
+            stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}", shared=options.shared))
+
+        await patience.have(hold_ledger)
         ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
         options = await bounded(manifest, options)
         endpoint = await stack.enter_async_context(open_endpoint(profile, options.environment))
@@ -52,12 +58,15 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         downloads = DownloadTransport(own_origin=endpoint.base_url, allow_hosts=profile.allow_hosts)
         await stack.enter_async_context(api)
         await stack.enter_async_context(downloads)
-        begun = await ledger.begin(
-            manifest=manifest.name,
-            edition=manifest.edition,
-            provider=profile.name,
-            simulated=profile.simulated,
-            caps=options.caps_of(manifest),
+        begun = await patience.have(
+            partial(
+                ledger.begin,
+                manifest=manifest.name,
+                edition=manifest.edition,
+                provider=profile.name,
+                simulated=profile.simulated,
+                caps=options.caps_of(manifest),
+            )
         )
         shop = ImagesClient(api, base_url=endpoint.base_url, wire=profile.wire, window_s=profile.window_s, clock=clock)
         tools = Tools(ledger=ledger, run=begun, shop=shop, downloads=downloads, clock=clock)

@@ -33,6 +33,8 @@ class RunOptions:
         limit: Only the first so many jobs.
         environment: Where the key and the base URL are looked for.
         stop: Asked from elsewhere to end the run; see ``asked_by_signals``.
+        shared: Run beside others that share the ledger, too.
+        wait_s: How long to wait for a ledger that somebody else holds, in seconds.
         own_budget: Whether the budget was given here, rather than derived from the plan.
         words: Other options, as words, that a next run needs to be the same: they go into the advice of the summary.
         watch: Shows progress.
@@ -48,6 +50,8 @@ class RunOptions:
     limit: int | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     stop: Stop | None = None
+    shared: bool = False
+    wait_s: float = 0.0
     own_budget: bool = False
     words: str = ""
     watch: Watch | None = None

@@ -122,3 +122,32 @@ def test_a_lock_that_cannot_be_signed_is_let_go(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with hold(tmp_path / "ledger.db", purpose="the second"):
         pass
+
+
+def test_a_ledger_is_held_under_each_of_its_names(tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books/ledger.db").touch()
+    (tmp_path / "link.db").symlink_to("books/ledger.db")
+    with (
+        hold(tmp_path / "books/ledger.db", purpose="the first"),
+        pytest.raises(LedgerBusyError, match="the first"),
+        hold(tmp_path / "link.db", purpose="the second"),
+    ):
+        pytest.fail("both hold the ledger")
+
+
+def test_those_who_share_hold_it_together_and_nobody_alone_beside_them(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    with (
+        hold(ledger, purpose="the first", shared=True),
+        hold(ledger, purpose="the second", shared=True),
+        pytest.raises(LedgerBusyError, match="the second"),
+        hold(ledger, purpose="alone"),
+    ):
+        pytest.fail("held alone and shared")
+    with (
+        hold(ledger, purpose="alone"),
+        pytest.raises(LedgerBusyError, match="alone"),
+        hold(ledger, purpose="the third", shared=True),
+    ):
+        pytest.fail("held alone and shared")
