@@ -44,6 +44,7 @@ class Plan:
         kept: Rows whose picture is stored, bought and waiting to be fetched, or the same as an earlier row.
         held: Rows that stay as they are: refused, unknown, lost or spoiled.
         unfit: Rows of rows files that make no job.
+        resends_microusd: What lost answers may cost once more, where the manifest says so.
         committed_microusd: Spent, unknown and reserved by this manifest and edition so far.
         credit_factor: What a dollar topped up is credited as, by the profile.
     """
@@ -62,6 +63,7 @@ class Plan:
     budget_microusd: int | None
     concurrency: int
     credit_factor: Decimal
+    resends_microusd: int = 0
 
     @property
     def to_buy(self) -> int:
@@ -69,9 +71,14 @@ class Plan:
         return sum(line.pictures for line in self.models)
 
     @property
-    def worst_case_microusd(self) -> int:
-        """The most a run can cost: every picture once. Refusals cost nothing and lost answers are not sent again."""
+    def cost_microusd(self) -> int:
+        """Every picture once."""
         return sum(line.cost_microusd for line in self.models)
+
+    @property
+    def worst_case_microusd(self) -> int:
+        """The most a run can cost: every picture once, and lost answers asked again. Refusals cost nothing."""
+        return self.cost_microusd + (self.resends_microusd if self.models else 0)
 
     @property
     def official_microusd(self) -> int | None:
@@ -81,8 +88,8 @@ class Plan:
 
     @property
     def with_bonus_microusd(self) -> int:
-        """What the worst case costs in dollars paid, when topped up with the bonus."""
-        return round(self.worst_case_microusd / self.credit_factor)
+        """What the pictures cost in dollars paid, when topped up with the bonus."""
+        return round(self.cost_microusd / self.credit_factor)
 
     @property
     def affordable(self) -> bool:
@@ -122,10 +129,11 @@ class Plan:
                 }
                 for line in self.models
             ],
+            "resends_usd": format_usd(self.resends_microusd),
             "worst_case_usd": format_usd(self.worst_case_microusd),
             "official_usd": None if official is None else format_usd(official),
-            "saving_usd": None if official is None else format_usd(official - self.worst_case_microusd),
-            "saving_percent": None if official is None else saving_percent(self.worst_case_microusd, official),
+            "saving_usd": None if official is None else format_usd(official - self.cost_microusd),
+            "saving_percent": None if official is None else saving_percent(self.cost_microusd, official),
             "with_bonus_usd": format_usd(round(self.with_bonus_microusd, -3)),
             "committed_usd": format_usd(self.committed_microusd),
             "budget_usd": None if self.budget_microusd is None else format_usd(self.budget_microusd, places=2),
@@ -147,6 +155,7 @@ def make_plan(
     budget_microusd: int | None,
     concurrency: int,
     limit: int | None = None,
+    resends_microusd: int = 0,
 ) -> Plan:
     """Read the whole manifest and hold it against the ledger.
 
@@ -154,6 +163,7 @@ def make_plan(
         ledger: None when there is none yet.
         budget_microusd: Of this manifest and edition, or None.
         limit: Only the first so many jobs.
+        resends_microusd: What lost answers may cost once more.
     """
     counts: Counter[str] = Counter()
     bought: Counter[str] = Counter()
@@ -188,6 +198,7 @@ def make_plan(
         budget_microusd=budget_microusd,
         concurrency=concurrency,
         credit_factor=manifest.profile.credit_factor,
+        resends_microusd=resends_microusd,
     )
 
 

@@ -69,10 +69,12 @@ def _costs(plan: Plan) -> Table:
 def _money(plan: Plan) -> list[str]:
     if not plan.to_buy:
         return ["Nothing to buy."]
-    worst, official = plan.worst_case_microusd, plan.official_microusd
-    lines = [f"Worst case: ${format_usd(worst)} for {plan.to_buy:,} pictures"]
+    cost, official = plan.cost_microusd, plan.official_microusd
+    lines = [f"Worst case: ${format_usd(plan.worst_case_microusd)} for {plan.to_buy:,} pictures"]
+    if plan.resends_microusd:
+        lines[0] += f", ${format_usd(plan.resends_microusd)} of it for lost answers that are asked for again"
     if official is not None:
-        saved = f"${format_usd(official - worst)} or {saving_percent(worst, official)} % less"
+        saved = f"${format_usd(official - cost)} or {saving_percent(cost, official)} % less"
         lines[0] += f"; at the official price ${format_usd(official)}, so {saved}"
     if plan.credit_factor > 1 and official is not None:
         bonus = plan.with_bonus_microusd

@@ -5,21 +5,16 @@ from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.lock import hold
 from pipeline.ledger.reading import SpendBy
 from pipeline.ledger.records import (
-    COLUMNS,
     Admission,
-    BatchName,
-    BatchStatus,
     CapReached,
     Caps,
+    HeldForPerson,
     InOtherHands,
-    Known,
     Picture,
     Policy,
     Reservation,
-    Row,
     Run,
     Settlement,
-    SpendLine,
     Tally,
     Trouble,
     Unfetched,
@@ -29,6 +24,7 @@ from pipeline.ledger.records import (
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.verification import Finding, Verification
+from pipeline.ledger.views import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.ledger.writer import LedgerWriter
 
 __all__ = [
@@ -41,6 +37,7 @@ __all__ = [
     "Caps",
     "ExportFormat",
     "Finding",
+    "HeldForPerson",
     "InOtherHands",
     "JobState",
     "Known",

@@ -10,8 +10,8 @@ from pipeline.ledger import reading
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
-from pipeline.ledger.records import BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.ledger.verification import Finding, Verification, verify
+from pipeline.ledger.views import BatchName, BatchStatus, Known, Row, SpendLine
 
 
 class Ledger:

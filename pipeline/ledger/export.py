@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Literal, get_args
 
 from pipeline.errors import ConfigurationError, OutputError, UsageError
-from pipeline.ledger.records import COLUMNS, Row
+from pipeline.ledger.views import COLUMNS, Row
 
 ExportFormat = Literal["jsonl", "csv", "parquet"]
 

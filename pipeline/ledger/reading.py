@@ -11,19 +11,9 @@ from typing import Any, Literal
 from pipeline.ledger import hands, presence
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
-from pipeline.ledger.records import (
-    COLUMNS,
-    BatchName,
-    BatchStatus,
-    Known,
-    Row,
-    SpendLine,
-    Tally,
-    Trouble,
-    Unfetched,
-    Unplaced,
-)
+from pipeline.ledger.records import Tally, Trouble, Unfetched, Unplaced
 from pipeline.ledger.states import JobState
+from pipeline.ledger.views import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.money import format_usd
 
 SpendBy = Literal["day", "month", "model", "manifest", "provider"]

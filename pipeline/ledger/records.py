@@ -1,6 +1,6 @@
-"""What goes into the ledger and what comes out of it: plain frozen values, no SQL."""
+"""What a run puts into the ledger and gets out of it: plain frozen values, no SQL."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline.job import Job, UnfitRow
@@ -38,12 +38,20 @@ class Caps:
         daily: The ledger's calendar day, local time.
         monthly: The ledger's calendar month, local time.
         total: The whole ledger.
+        resend: What this manifest and edition may spend, over all its runs, on asking again for lost answers by
+            itself, each once; None: that is up to ``Policy.resend_unknown`` alone, which has no such bounds.
     """
 
     batch: int | None = None
     daily: int | None = None
     monthly: int | None = None
     total: int | None = None
+    resend: int | None = None
+
+    @property
+    def bounds_spending(self) -> bool:
+        """Whether any of them bounds what is spent on the whole."""
+        return any(cap is not None for cap in (self.batch, self.daily, self.monthly, self.total))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +126,10 @@ class Reservation:
 
     attempt: int
     price_microusd: int
+
+
+class HeldForPerson:
+    """The job is unknown, and what may be spent on asking again by itself is used up, or was used for it before."""
 
 
 class InOtherHands:
@@ -220,101 +232,3 @@ class Trouble:
     state: JobState
     prompt: str
     message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchName:
-    """What people call a batch: one manifest and edition, of real or make-believe money."""
-
-    manifest: str
-    edition: str
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the ledger knows of a job key.
-
-    Attributes:
-        state: As a run would find it; None for a key it has never seen.
-        passing: A failure that a rerun tries again by itself.
-        in_last_run: Whether the last run of the manifest asked about had it.
-    """
-
-    state: JobState | None
-    passing: bool
-    in_last_run: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row of an export: the contract's columns in the contract's order (see ``docs/design.md``)."""
-
-    key: str
-    manifest: str
-    edition: str
-    index: int
-    model: str
-    prompt: str
-    ratio: str | None
-    seed: int | None
-    state: str
-    attempts: int
-    spend_usd: str
-    unknown_usd: str
-    path: str | None
-    sha256: str | None
-    bytes: int | None
-    width: int | None
-    height: int | None
-    format: str | None
-    verdict: str | None
-    bought_at: str | None
-    deadline: str | None
-    stored_at: str | None
-    url_age_s: float | None
-    error_kind: str | None
-    error_message: str | None
-    request_id: str | None
-
-
-#: The contract's columns, in the contract's order.
-COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Row))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpendLine:
-    """One group of a spend report; micro-dollars.
-
-    Attributes:
-        simulated: Whether the money is make-believe; real and make-believe money never share a line.
-        models: How many pictures were paid for, by model.
-    """
-
-    group: str
-    simulated: bool
-    models: dict[str, int]
-    spent_microusd: int
-    unknown_microusd: int
-    reserved_microusd: int
-
-    @property
-    def pictures(self) -> int:
-        """How many were paid for."""
-        return sum(self.models.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchStatus:
-    """One manifest and edition, as ``status`` shows it."""
-
-    manifest: str
-    edition: str
-    simulated: bool
-    states: dict[JobState, int]
-    spent_microusd: int
-    unknown_microusd: int
-    reserved_microusd: int
-    last_run: str | None
-    last_started_at: float | None
-    last_exit_code: int | None

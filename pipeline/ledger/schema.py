@@ -106,6 +106,7 @@ _VERSION_2 = """
 ALTER TABLE jobs ADD COLUMN holder INTEGER REFERENCES runs;  -- the run that buys or fetches it, if that is on
 -- The last attempt of other runs on the job when the row was admitted, 0: none; NULL: one was under way.
 ALTER TABLE placements ADD COLUMN seen_attempt INTEGER;
+CREATE INDEX attempts_resent ON attempts (run) WHERE taken_from = 'unknown';
 """
 
 #: ``MIGRATIONS[n]`` brings a ledger from version n to n + 1.

@@ -8,7 +8,7 @@ import apsw
 
 from pipeline.clock import Clock
 from pipeline.errors import NotFoundError, UsageError
-from pipeline.ledger import reading, steps
+from pipeline.ledger import reading, steps, sums
 from pipeline.ledger.connection import Connection, open_writing, translated
 from pipeline.ledger.records import Settlement
 from pipeline.ledger.states import AttemptMoney, JobState
@@ -88,7 +88,7 @@ def _say(connection: Connection, job: int, money: AttemptMoney, to: AttemptMoney
     attempts: list[Any] = connection.execute(
         "SELECT id FROM attempts WHERE job = ? AND money = ?", (job, money)
     ).fetchall()
-    amount = sum(steps.change_money(connection, attempt, to=to, at=at) for (attempt,) in attempts)
+    amount = sum(sums.change(connection, attempt, to=to, at=at) for (attempt,) in attempts)
     connection.execute(
         "UPDATE jobs SET"
         " spend_microusd = (SELECT total(price_microusd) FROM attempts WHERE job = jobs.id AND money = 'spent'),"

@@ -1,31 +1,20 @@
 """The steps of a job's life as SQL: each function is one arrow of ``states``, run inside the writer's transaction."""
 
-from datetime import datetime
 from typing import Any
 
+from pipeline.ledger import sums
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive, with_another
-from pipeline.ledger.records import CapReached, Caps, InOtherHands, Picture, Reservation, Run
+from pipeline.ledger.records import CapReached, HeldForPerson, InOtherHands, Picture, Reservation, Run
 from pipeline.ledger.states import AttemptMoney, JobState
 
 #: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
 MAX_ERROR_CHARACTERS = 2_000
 
 
-def local_day(at: float) -> str:
-    """The calendar day, local time, that money spent at that moment counts in."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d")
-
-
-def scopes(batch: int, day: str, *, simulated: bool) -> tuple[str, str, str, str]:
-    """The sums an amount counts in: batch, day, month, total. Make-believe money has a day, month and total apart."""
-    realm = "simulated:" if simulated else ""
-    return f"batch:{batch}", f"{realm}day:{day}", f"{realm}month:{day[:7]}", f"{realm}total"
-
-
 def reserve(
     connection: Connection, *, run: Run, placement: int, key: str, price_microusd: int, at: float, alive: Alive
-) -> Reservation | CapReached | InOtherHands | None:
+) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
     """A: write down the intent and reserve its price, or say which budget forbids it.
 
     Args:
@@ -34,6 +23,7 @@ def reserve(
     Returns:
         ``InOtherHands`` while another run that is on is about this job. None when it is being bought, bought or stored
         already, or when another run tried for it since its row was admitted, and it is not simply still to be bought.
+        ``HeldForPerson`` for an unknown one that may not be asked for again without a person's word.
     """
     job, state, passing, holder = connection.execute(
         "SELECT id, state, passing, holder FROM jobs WHERE key = ?", (bytes.fromhex(key),)
@@ -43,12 +33,14 @@ def reserve(
     fresh = state == JobState.PLANNED or (state == JobState.FAILED and passing)
     if state == JobState.STORED or not (fresh or _as_admitted(connection, job, placement, run)):
         return None
-    day = local_day(at)
-    names = scopes(run.batch, day, simulated=run.simulated)
-    reached = _cap_reached(connection, names, run.caps, price_microusd)
+    if state == JobState.UNKNOWN and not _may_resend(connection, job, run, price_microusd):
+        return HeldForPerson()
+    day = sums.local_day(at)
+    names = sums.scopes(run.batch, day, simulated=run.simulated)
+    reached = sums.cap_reached(connection, names, run.caps, price_microusd)
     if reached is not None:
         return reached
-    _move(connection, names, price_microusd, to=AttemptMoney.RESERVED)
+    sums.move(connection, names, price_microusd, to=AttemptMoney.RESERVED)
     attempt = connection.execute(
         "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at)"
         " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?) RETURNING id",
@@ -223,6 +215,21 @@ def _as_admitted(connection: Connection, job: int, placement: int, run: Run) -> 
     return seen is not None and seen == last_attempt_of_others(connection, job, run=run.id)
 
 
+def _may_resend(connection: Connection, job: int, run: Run, price: int) -> bool:
+    """Whether a lost answer may be asked for again: by itself only once for each job, within the manifest's cap."""
+    if run.caps.resend is None:
+        return True  # a person has said so
+    before = connection.execute(
+        "SELECT 1 FROM attempts WHERE job = ? AND taken_from = 'unknown' AND money != 'released' LIMIT 1", (job,)
+    ).get
+    used = connection.execute(
+        "SELECT total(price_microusd) FROM attempts WHERE taken_from = 'unknown' AND money != 'released'"
+        " AND run IN (SELECT id FROM runs WHERE batch = ?)",
+        (run.batch,),
+    ).get
+    return before is None and int(used or 0) + price <= run.caps.resend
+
+
 def _bought(connection: Connection, attempt: int) -> tuple[int, int]:
     """The job and the placement of an attempt whose picture is paid for and still to come."""
     found = connection.execute(
@@ -250,7 +257,7 @@ def _settle(
     job, before = connection.execute("SELECT job, money FROM attempts WHERE id = ?", (attempt,)).get
     if before != AttemptMoney.RESERVED:
         raise ValueError(f"attempt {attempt} is {before} already")
-    price = change_money(connection, attempt, to=money, at=at)
+    price = sums.change(connection, attempt, to=money, at=at)
     connection.execute(
         "UPDATE attempts SET ended_at = ?, error_kind = ?, error_message = ?, error_body = ?, request_id = ?"
         " WHERE id = ?",
@@ -264,55 +271,3 @@ def _settle(
         ),
     )
     return job, price
-
-
-def change_money(connection: Connection, attempt: int, *, to: AttemptMoney, at: float) -> int:
-    """Change what has become of an attempt's price, in the sums of the day it was reserved on; the price."""
-    price, day, before, batch, simulated = connection.execute(
-        "SELECT a.price_microusd, a.day, a.money, b.id, b.simulated FROM attempts a"
-        " JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch WHERE a.id = ?",
-        (attempt,),
-    ).get
-    _move(connection, scopes(batch, day, simulated=bool(simulated)), price, to=to, out_of=AttemptMoney(before))
-    connection.execute("UPDATE attempts SET money = ?, settled_at = ? WHERE id = ?", (to, at, attempt))
-    return int(price)
-
-
-def _move(
-    connection: Connection,
-    names: tuple[str, ...],
-    amount: int,
-    *,
-    to: AttemptMoney,
-    out_of: AttemptMoney | None = None,
-) -> None:
-    change = dict.fromkeys((AttemptMoney.SPENT, AttemptMoney.UNKNOWN, AttemptMoney.RESERVED), 0)
-    if to in change:
-        change[to] += amount
-    if out_of is not None:
-        change[out_of] -= amount
-    # The constraints must hold for the row an upsert proposes too, so the row comes first and the change second.
-    for name in names:
-        connection.execute("INSERT INTO sums (scope) VALUES (?) ON CONFLICT DO NOTHING", (name,))
-        connection.execute(
-            "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope = ?",
-            (*change.values(), name),
-        )
-
-
-def _cap_reached(connection: Connection, names: tuple[str, ...], caps: Caps, price: int) -> CapReached | None:
-    limits = (caps.batch, caps.daily, caps.monthly, caps.total)
-    for name, cap in zip(names, limits, strict=True):
-        if cap is None:
-            continue
-        committed = connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (name,)).get or 0
-        if committed + price > cap:
-            return CapReached(
-                scope=_in_words(name), cap_microusd=cap, committed_microusd=committed, price_microusd=price
-            )
-    return None
-
-
-def _in_words(name: str) -> str:
-    kind, _, detail = name.removeprefix("simulated:").partition(":")
-    return {"batch": "this manifest", "total": "the whole ledger"}.get(kind, f"{kind} {detail}")

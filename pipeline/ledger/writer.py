@@ -17,6 +17,7 @@ from pipeline.ledger.records import (
     Admission,
     CapReached,
     Caps,
+    HeldForPerson,
     InOtherHands,
     Picture,
     Policy,
@@ -115,7 +116,7 @@ class LedgerWriter:
 
     async def reserve(
         self, run: Run, *, placement: int, key: str, price_microusd: int
-    ) -> Reservation | CapReached | InOtherHands | None:
+    ) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
         """A: durable intent and reservation; see ``steps.reserve``."""
         step = partial(
             steps.reserve,

@@ -9,7 +9,7 @@ from pipeline.catalog import Profile, models
 from pipeline.errors import ManifestError, NotFoundError, Problem
 from pipeline.manifest.checking import Checked, Checker
 from pipeline.manifest.compiling import Compiler
-from pipeline.manifest.complaints import Complaints, UnfitError, shown
+from pipeline.manifest.complaints import Complaints, KeyPath, UnfitError, shown
 from pipeline.manifest.edition import render_edition
 from pipeline.manifest.entries import Entry
 from pipeline.manifest.manifest import Manifest
@@ -91,6 +91,7 @@ class _Loading:
         head = checked.keys
         name = self._checked_name("name", head.name) if head.name is not None else _name_of(self._path)
         edition = self._edition(head.edition, name)
+        self._judge_resends(head)
         profile = self._profile(head)
         compiler = self._compiler(checked, profile)
         entries = self._entries(compiler)
@@ -108,6 +109,18 @@ class _Loading:
             naming=naming,
             entries=tuple(entries),
         )
+
+    def _judge_resends(self, head: ManifestHead) -> None:
+        """Sending a lost answer's request again may pay twice: it takes both the word and its cap."""
+        if head.on_unknown == "retry" and head.limits.resend_usd is None:
+            path: KeyPath = ("on_unknown",)
+            message, hint = "needs a cap in dollars", "add limits: {resend_usd: 0.50}"
+        elif head.on_unknown != "retry" and head.limits.resend_usd is not None:
+            path = ("limits", "resend_usd")
+            message, hint = "caps nothing", "add on_unknown: retry, or remove it"
+        else:
+            return
+        self._complaints.add(place_of(self._root, path), path, message, hint)
 
     def _compiler(self, head: Checked[ManifestHead], profile: Profile | None) -> Compiler:
         output = head.keys.output

@@ -34,6 +34,7 @@ _Host = Annotated[str, BeforeValidator(read_host)]
 _Hosts = Annotated[tuple[_Host, ...], Field(strict=False)]
 _Version = Annotated[Literal[1], BeforeValidator(read_version)]
 _Word = Annotated[Wire, BeforeValidator(read_text)]
+_OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
 _Variables = dict[str, Texts]
 
 
@@ -50,6 +51,9 @@ class LimitsKeys(_Written):
     daily_usd: Usd | None = Field(None, description="For the whole ledger in a calendar day, local time.")
     monthly_usd: Usd | None = Field(None, description="For the whole ledger in a calendar month, local time.")
     total_usd: Usd | None = Field(None, description="For the whole ledger, ever.")
+    resend_usd: Usd | None = Field(
+        None, description="What on_unknown: retry may spend on asking again, for this manifest and edition."
+    )
     max_throttle_s: Seconds = Field(900, gt=0, le=86_400, description="How long one job may wait on rate limits.")
 
 
@@ -137,6 +141,9 @@ class ManifestHead(_Written):
     name: Text | None = Field(None, description="Names the batch; the file's own name when left out.")
     edition: Text = Field("", description="A new edition buys new pictures: '{date}' for a nightly batch.")
     provider: _Provider = Field("apiyi", description="A profile's name, or a mapping that extends one.")
+    on_unknown: _OnUnknown = Field(
+        "hold", description="What becomes of a lost answer: held for a person, or asked for again, once (retry)."
+    )
     limits: LimitsKeys = Field(default_factory=LimitsKeys, description="How much at once, and how much money at most.")
     defaults: DefaultsKeys = Field(
         default_factory=DefaultsKeys, description="What each job has unless it says otherwise."

@@ -18,6 +18,8 @@ class Limits:
         daily_microusd: For the ledger's calendar day, local time.
         monthly_microusd: For the ledger's calendar month, local time.
         total_microusd: For the whole ledger.
+        resend_microusd: What lost answers may cost once more, for this manifest and edition over all its runs; None:
+            they are held for a person.
         max_throttle_s: How long one job may wait on rate limits, in seconds.
     """
 
@@ -27,6 +29,7 @@ class Limits:
     daily_microusd: int | None = None
     monthly_microusd: int | None = None
     total_microusd: int | None = None
+    resend_microusd: int | None = None
     max_throttle_s: float = 900.0
 
 
@@ -39,6 +42,7 @@ def limits_of(keys: LimitsKeys) -> Limits:
         daily_microusd=keys.daily_usd,
         monthly_microusd=keys.monthly_usd,
         total_microusd=keys.total_usd,
+        resend_microusd=keys.resend_usd,
         max_throttle_s=keys.max_throttle_s,
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.job import Job, PictureRequest
-from pipeline.ledger import CapReached, InOtherHands, Reservation, Run
+from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
 from pipeline.provider import Answer
 
 
@@ -26,7 +26,7 @@ class Book(Protocol):
 
     async def reserve(
         self, run: Run, *, placement: int, key: str, price_microusd: int
-    ) -> Reservation | CapReached | InOtherHands | None:
+    ) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
         """A: the right to send one request, or what forbids it."""
         ...
 
@@ -95,9 +95,11 @@ class Terms:
         max_throttle_s: How long a job may be refused for load before it fails.
         prices_microusd: By model; a model without one is never asked for.
         first_byte_s: By model: the longest wait for an answer to begin.
+        resends: Whether the request of a lost answer is sent again by itself, once; the ledger bounds what it costs.
     """
 
     concurrency: int
     max_throttle_s: float
     prices_microusd: Mapping[str, int]
     first_byte_s: Mapping[str, float]
+    resends: bool = False

@@ -10,7 +10,7 @@ import anyio
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.job import Job, PictureRequest
-from pipeline.ledger import CapReached, InOtherHands, Reservation, Run
+from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
 from pipeline.money import format_usd
 from pipeline.produce.halt import Halt
 from pipeline.produce.outage import Outage
@@ -40,6 +40,7 @@ class _Errand:
     answers_before: int
     tried: int = 0
     throttled_at: float | None = None
+    resent: bool = False
 
     @property
     def request(self) -> PictureRequest:
@@ -158,6 +159,8 @@ class Producer:
             reserved = await self._book.reserve(
                 self._run, placement=order.placement, key=order.job.key, price_microusd=price
             )
+            if isinstance(reserved, HeldForPerson):
+                return None
             if not isinstance(reserved, CapReached):
                 return reserved
             if self.in_flight == 0:
@@ -244,7 +247,9 @@ class Producer:
                 lane.refused(sent_at=sent_at, retry_after_s=self._bounded(fault.retry_after_s))
         if fault.money is Money.UNKNOWN:
             self._outage.lost(fault)
-            return False
+            first, errand.resent = not errand.resent, True
+            errand.tried += 1
+            return first and self._terms.resends
         again = self._patient(fault, errand) and fault.retryable
         if not again and fault.passing:
             self._outage.exhausted(fault, answers_before=errand.answers_before)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,13 @@ class RunOptions:
             daily=limits.daily_microusd,
             monthly=limits.monthly_microusd,
             total=limits.total_microusd,
+            resend=None if self.policy.resend_unknown else limits.resend_microusd,
         )
+
+    def policy_of(self, manifest: Manifest) -> Policy:
+        """What may be bought again, by a person's word or by the manifest's."""
+        by_itself = manifest.limits.resend_microusd is not None
+        return replace(self.policy, resend_unknown=self.policy.resend_unknown or by_itself)
 
     def concurrency_of(self, manifest: Manifest) -> int:
         """The most requests in flight."""

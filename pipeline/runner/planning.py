@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from pipeline.errors import DeclinedError
-from pipeline.ledger import Caps, Ledger
+from pipeline.ledger import Ledger
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan, make_plan
 from pipeline.runner.options import RunOptions
@@ -20,10 +20,11 @@ def plan_of(manifest: Manifest, options: RunOptions) -> Plan:
     make = partial(
         make_plan,
         manifest,
-        policy=options.policy,
+        policy=options.policy_of(manifest),
         budget_microusd=options.budget_of(manifest),
         concurrency=options.concurrency_of(manifest),
         limit=options.limit,
+        resends_microusd=options.caps_of(manifest).resend or 0,
     )
     if not options.ledger_path.exists():
         return make(None)
@@ -38,7 +39,7 @@ async def bounded(manifest: Manifest, options: RunOptions) -> RunOptions:
         DeclinedError: Somebody was asked whether to spend that much, and said no.
         StoppedError: Somebody asked to stop meanwhile.
     """
-    if options.caps_of(manifest) != Caps():
+    if options.caps_of(manifest).bounds_spending:
         return options
     plan = await unless_stopped(options.stop, in_thread(plan_of, manifest, options))
     asked = options.confirm if plan.to_buy and not manifest.profile.simulated else None

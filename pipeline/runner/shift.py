@@ -72,6 +72,7 @@ class Shift:
                 max_throttle_s=manifest.limits.max_throttle_s,
                 prices_microusd=manifest.profile.prices,
                 first_byte_s={name: model.first_byte_s for name, model in models().items()},
+                resends=options.caps_of(manifest).resend is not None,
             ),
             shop=tools.shop,
             book=tools.ledger,
@@ -81,7 +82,7 @@ class Shift:
         )
         self._planner = Planner(
             run=tools.run,
-            policy=options.policy,
+            policy=options.policy_of(manifest),
             register=tools.ledger,
             halt=self.halt,
             recorded=self._places.recorded,

@@ -109,6 +109,35 @@ async def test_the_bill_of_a_bad_night_is_within_what_is_spent_and_unknown(
     assert workspace.findings() == {"unknown"}
 
 
+async def test_a_manifest_may_ask_again_by_itself_within_its_cap(workspace: Workspace, simulate: Simulate) -> None:
+    simulator = await simulate()
+    prompts = (of("lost*1"), of("lost"), of("gateway_504*1"), "A good one")
+    manifest = workspace.manifest(*prompts, on_unknown="retry", limits={"resend_usd": "0.07", "concurrency": 1})
+    ended = await workspace.run(manifest)
+    # The first is there the second time, the second is lost twice, and nothing is left of the cap for the third.
+    assert (ended.code, ended.json["stored"], ended.json["unknown"]) == (5, 2, 2), ended.err
+    assert (simulator.bill.requests, simulator.bill.charged_usd) == (6, "0.210")
+    assert money(ended.json) == ("0.070", "0.140")
+    assert ended.json["budget_usd"] == "0.21"
+    again = await workspace.run(manifest)
+    assert (again.code, again.json["unknown"], simulator.bill.requests) == (5, 2, 6)
+    assert [row.attempts for row in workspace.rows()] == [2, 2, 1, 1]
+
+
+async def test_a_manifest_may_ask_again_for_what_a_killed_run_left_unknown(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    simulator = await simulate()
+    lost = workspace.manifest(of("lost*1"), "A good one")
+    assert (await workspace.run(lost)).json["unknown"] == 1
+    retrying = workspace.manifest(of("lost*1"), "A good one", on_unknown="retry", limits={"resend_usd": 1})
+    planned = await workspace.fluxbatch("plan", retrying)
+    assert "$1.000 of it for lost answers" in planned.out
+    ended = await workspace.run(retrying)
+    assert (ended.code, ended.json["stored"], ended.json["reused"]) == (0, 1, 1), ended.err
+    assert (simulator.bill.requests, ended.json["manifest_unknown_usd"]) == (3, "0.035")
+
+
 # --- refusals ----------------------------------------------------------------------------------------------------
 
 

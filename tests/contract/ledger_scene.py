@@ -26,7 +26,7 @@ from pipeline.ledger import (
     Unfetched,
     Verification,
 )
-from pipeline.ledger.steps import scopes
+from pipeline.ledger.sums import scopes
 from pipeline.ratio import Ratio
 
 PRICE = 35_000

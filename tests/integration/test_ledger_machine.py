@@ -15,6 +15,7 @@ from pipeline.job import Job, PictureRequest, job_key
 from pipeline.ledger import CapReached, Caps, JobState, Picture, Policy, Reservation, Run
 from pipeline.ledger import admission as ledger_admission
 from pipeline.ledger import steps as ledger_steps
+from pipeline.ledger import sums as ledger_sums
 from pipeline.ledger.connection import Connection, open_writing
 from pipeline.ledger.verification import verify
 from pipeline.ratio import Ratio
@@ -161,7 +162,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     job=index,
                     run=run,
                     price=price,
-                    day=ledger_steps.local_day(self.at),
+                    day=ledger_sums.local_day(self.at),
                     taken_from=job.state,
                 )
             )
@@ -331,7 +332,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not fresh and self.seen[run.id, index] != job.last_of_others(run):
             return type(None)
         wanted = ModelAttempt(
-            number=0, job=0, run=run, price=price, day=ledger_steps.local_day(self.at), taken_from=job.state
+            number=0, job=0, run=run, price=price, day=ledger_sums.local_day(self.at), taken_from=job.state
         )
         sums = self._model_sums()
         caps = (BATCH_CAP, DAILY_CAP, MONTHLY_CAP, TOTAL_CAP)

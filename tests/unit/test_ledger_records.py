@@ -8,7 +8,8 @@ import pytest
 from pipeline.ledger import Caps, JobState, Policy, Run
 from pipeline.ledger.schema import MIGRATIONS
 from pipeline.ledger.states import __doc__ as drawing
-from pipeline.ledger.steps import give_up, local_day, scopes
+from pipeline.ledger.steps import give_up
+from pipeline.ledger.sums import local_day, scopes
 
 BOUGHT_BY: dict[JobState, set[str]] = {
     JobState.PLANNED: {"nothing", "retry_failed", "resend_unknown", "rebuy_lost"},

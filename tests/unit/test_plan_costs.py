@@ -99,6 +99,7 @@ def test_the_plan_as_plain_values() -> None:
             {"model": PRO, "pictures": 8, "cost_usd": "0.280", "official_usd": "0.320"},
             {"model": MAX, "pictures": 2, "cost_usd": "0.140", "official_usd": "0.160"},
         ],
+        "resends_usd": "0.000",
         "worst_case_usd": "0.420",
         "official_usd": "0.480",
         "saving_usd": "0.060",
