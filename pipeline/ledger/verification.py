@@ -163,4 +163,5 @@ def _open_money(connection: Connection) -> Iterator[Finding]:
         }.get(state, f"with {money} still unknown from an earlier attempt: {_UNKNOWN}")
         if unknown and state not in {JobState.UNKNOWN, JobState.STORED}:
             say += f"; besides, {money} of an earlier attempt is unknown"
-        yield Finding(kind=state, subject=f"{number:,} {'job' if number == 1 else 'jobs'}", message=say)
+        kind = JobState.UNKNOWN if state == JobState.STORED else state
+        yield Finding(kind=kind, subject=f"{number:,} {'job' if number == 1 else 'jobs'}", message=say)
