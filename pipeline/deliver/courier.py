@@ -125,7 +125,7 @@ class Courier:
         return kept or missing
 
     async def _store(self, purchase: Purchase, part: Path, kept: Kept) -> Outcome:
-        proof, now = kept.proof, self._clock.wall()
+        proof = kept.proof
         picture = StoredPicture(
             path=kept.path,
             sha256=proof.sha256,
@@ -134,8 +134,8 @@ class Courier:
             height=proof.height,
             format=proof.format,
             verdict=proof.verdict,
-            stored_at=now,
-            url_age_s=now - purchase.bought_at,
+            stored_at=self._clock.wall(),
+            url_age_s=purchase.age_s(self._clock),
         )
         await self._record.stored(purchase, picture)
         self._losses = 0
@@ -166,5 +166,5 @@ class Courier:
 
     def _tell(self, kind: EventKind, purchase: Purchase, message: str = "") -> None:
         if self._on_event is not None:
-            age_s = self._clock.wall() - purchase.bought_at
+            age_s = purchase.age_s(self._clock)
             self._on_event(DeliveryEvent(kind=kind, purchase=purchase, age_s=age_s, message=message))

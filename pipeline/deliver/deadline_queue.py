@@ -35,8 +35,7 @@ class DeliveryQueue:
         if self._closed:
             self._room.release()
             raise anyio.ClosedResourceError
-        deadline = math.inf if purchase.deadline is None else purchase.deadline
-        self._entries.put_nowait((deadline, next(self._order), purchase))
+        self._entries.put_nowait((purchase.dies_at, next(self._order), purchase))
 
     async def get(self) -> Purchase | None:
         """Take the most urgent purchase, waiting for one; None when the queue is closed and drained."""

@@ -1,9 +1,11 @@
 """What goes into a delivery and what comes out of it: the words this package shares with its callers."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from pipeline.clock import Clock
 from pipeline.ratio import Ratio
 
 #: The URL of a picture that came inside the answer: its bytes wait in the ``.part`` that ``keep_inline`` wrote.
@@ -25,6 +27,8 @@ class Purchase:
         deadline: When the URL dies, in seconds since 1970; None where the bytes are already here.
         path: The wanted place: relative to the output folder, with ``/``, without a suffix (the bytes decide it).
         ratio: The shape asked for; None where any will do.
+        answered: When the answer came on this process's own clock, which nobody sets; None where an earlier process
+            bought it, and only the wall clock can tell.
     """
 
     job_key: str
@@ -34,6 +38,18 @@ class Purchase:
     deadline: float | None
     path: str
     ratio: Ratio | None
+    answered: float | None = None
+
+    @property
+    def dies_at(self) -> float:
+        """When the URL dies, to be compared with others' of the same origin; infinity where the bytes are here."""
+        if self.deadline is None:
+            return math.inf
+        return self.deadline if self.answered is None else self.answered + self.deadline - self.bought_at
+
+    def age_s(self, clock: Clock) -> float:
+        """Seconds since the answer came."""
+        return clock.wall() - self.bought_at if self.answered is None else clock.monotonic() - self.answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

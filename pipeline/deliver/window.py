@@ -52,11 +52,11 @@ class Window:
             clock: Where time is read.
             on_half: Called once, when ``tick`` first finds half the window gone.
         """
-        deadline = purchase.bought_at + DEFAULT_WINDOW_S if purchase.deadline is None else purchase.deadline
+        whole_s = DEFAULT_WINDOW_S if purchase.deadline is None else purchase.deadline - purchase.bought_at
         return cls(
             now=clock.monotonic(),
-            left_s=deadline - clock.wall(),
-            whole_s=max(0.0, deadline - purchase.bought_at),
+            left_s=whole_s - purchase.age_s(clock),
+            whole_s=max(0.0, whole_s),
             limits=limits,
             clock=clock,
             on_half=on_half,

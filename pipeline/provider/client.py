@@ -31,6 +31,7 @@ class Answer:
         url: Where it is, absolute; None where its bytes came with the answer.
         image: Its bytes, unproven; None where there is a URL.
         answered_at: When the answer's headers came, in seconds since 1970.
+        answered: The same moment on this process's own clock, which nobody sets; None where it was not looked at.
         deadline: When the URL dies, in seconds since 1970; None for bytes.
         request_id: The provider's, or "".
     """
@@ -40,6 +41,7 @@ class Answer:
     answered_at: float
     deadline: float | None
     request_id: str
+    answered: float | None = None
 
 
 class ImagesClient:
@@ -90,7 +92,7 @@ class ImagesClient:
             raise UnreachableError(error.message, kind=error.kind) from error
         except LostError as error:
             raise AnswerLostError(error.message, kind=error.kind) from error
-        now = self._clock.wall()
+        now, here = self._clock.wall(), self._clock.monotonic()
         if not 200 <= response.status < 300:
             raise classify(response, wall=now)
         try:
@@ -98,9 +100,10 @@ class ImagesClient:
         except NoPictureError as problem:
             kind = problem.kind if response.complete else "incomplete"
             raise classify(response, wall=now, kind=kind) from None
-        return self._answer(picture, answered_at=now - response.reading_s, headers=response.headers)
+        late_s = response.reading_s
+        return self._answer(picture, answered_at=now - late_s, answered=here - late_s, headers=response.headers)
 
-    def _answer(self, picture: Picture, *, answered_at: float, headers: Mapping[str, str]) -> Answer:
+    def _answer(self, picture: Picture, *, answered_at: float, answered: float, headers: Mapping[str, str]) -> Answer:
         deadline = None
         if picture.url is not None:
             deadline = deadline_of(
@@ -112,4 +115,5 @@ class ImagesClient:
             answered_at=answered_at,
             deadline=deadline,
             request_id=request_id(headers),
+            answered=answered,
         )

@@ -52,6 +52,7 @@ class Desk:
                 url=url,
                 bought_at=answer.answered_at,
                 deadline=answer.deadline,
+                answered=answer.answered,
                 path=job.path,
                 ratio=job.request.ratio,
             )

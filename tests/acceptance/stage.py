@@ -160,11 +160,18 @@ class Workspace:
                     process.kill()
                 await process.communicate()
 
-    async def fluxbatch(self, *words: str, file_limit_bytes: int | None = None, **files: int) -> Ended:
-        """Run a command to its end.
+    async def fluxbatch(
+        self,
+        *words: str,
+        file_limit_bytes: int | None = None,
+        on_start: Callable[[int], None] = lambda _: None,
+        **files: int,
+    ) -> Ended:
+        """Run a command to its end; killed when cancelled.
 
         Args:
             file_limit_bytes: It may let no file grow beyond that.
+            on_start: Told the process's number.
             files: Descriptors for ``stdin``, ``stdout`` or ``stderr`` in place of nothing and what is told.
         """
         with TemporaryFile() as stdin, TemporaryFile() as out, TemporaryFile() as err:
@@ -176,6 +183,7 @@ class Workspace:
                     environment=self.surroundings(),
                     files=[*(usual | files).values()],
                     file_limit_bytes=file_limit_bytes,
+                    on_start=on_start,
                 )
             return Ended(code=code, out=_text_of(out), err=_text_of(err))
 

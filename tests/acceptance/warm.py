@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,12 +41,14 @@ class Warm:
         environment: Mapping[str, str],
         files: Sequence[int],
         file_limit_bytes: int | None = None,
+        on_start: Callable[[int], None] = lambda _: None,
     ) -> int:
         """Run a command to its end, killed when cancelled; its exit code, or minus the signal that ended it.
 
         Args:
             files: The descriptors of its standard input, output and error.
             file_limit_bytes: It may let no file grow beyond that.
+            on_start: Told the process's number.
         """
         asked = {
             "words": list(words),
@@ -56,6 +58,7 @@ class Warm:
         }
         socket.send_fds(self._connection, [json.dumps(asked).encode()], files)
         pid = int(self._connection.recv(64))
+        on_start(pid)
         try:
             await anyio.wait_readable(self._connection)
         except BaseException:

@@ -38,12 +38,13 @@ def test_jitter_is_full() -> None:
 
 class FakeClock:
     now = 0.0
+    set_by_s = 0.0
 
     def monotonic(self) -> float:
         return 500 + self.now
 
     def wall(self) -> float:
-        return 1000 + self.now
+        return 1000 + self.now + self.set_by_s
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -104,3 +105,14 @@ def test_a_full_or_failing_disk_is_a_storage_error_with_a_remedy(code: int) -> N
 
 def test_an_error_without_a_number_is_a_storage_error() -> None:
     assert isinstance(trouble(OSError("odd"), Path("out")), StorageError)
+
+
+@pytest.mark.parametrize("set_by_s", [-3_600, 3_600])
+def test_a_clock_that_is_set_changes_nothing_for_what_this_process_bought(set_by_s: float) -> None:
+    clock = FakeClock()
+    bought = Purchase(
+        job_key="k", attempt=1, url="u", bought_at=1000, deadline=1600, path="k", ratio=None, answered=500
+    )
+    clock.set_by_s = set_by_s
+    window = Window.of(bought, limits=Limits(), clock=clock, on_half=lambda: None)
+    assert (window.closes, window.ample, bought.age_s(clock), bought.dies_at) == (1100, True, 0, 1100)
