@@ -11,8 +11,9 @@ from rich.console import Console
 
 from pipeline.catalog import models, profiles
 from pipeline.cli.tables import table
+from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode
-from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine
+from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, hold, repair
 from pipeline.money import format_usd
 from pipeline.plan import saving_percent
 from pipeline.report import to_json
@@ -49,8 +50,13 @@ def export_ledger(path: Path, *, form: ExportFormat, to: Path | None) -> int:
     return int(ExitCode.OK)
 
 
-def verify_ledger(path: Path, *, json: bool) -> int:
-    """Prove the ledger; list what does not hold."""
+def verify_ledger(path: Path, *, json: bool, mend: bool = False) -> int:
+    """Prove the ledger; list what does not hold. What is safe to put right is, before, when asked for."""
+    Ledger(path).close()  # there is one, or this says so
+    repaired: list[str] = []
+    if mend:
+        with hold(path, purpose="repair"):
+            repaired = repair(path, clock=SystemClock())
     with Ledger(path) as ledger:
         found = ledger.verify()
     code = ExitCode.OK if found.proven else ExitCode.MONEY_UNCLEAR
@@ -61,16 +67,20 @@ def verify_ledger(path: Path, *, json: bool) -> int:
             "attempts": found.attempts,
             "spend_usd": format_usd(found.spent_microusd),
             "simulated_spend_usd": format_usd(found.simulated_microusd),
+            "repaired": repaired,
             "findings": [asdict(finding) for finding in found.findings],
             "exit_code": int(code),
         }
         sys.stdout.write(to_json(told) + "\n")
         return int(code)
+    for line in repaired:
+        sys.stdout.write(f"repaired: {line}\n")
     for finding in found.findings:
         sys.stdout.write(f"{finding.kind}: {finding.subject}: {finding.message}\n")
     checked = f"{_counted(found.pictures, 'picture')} and {_counted(found.attempts, 'attempt')} checked"
-    needs = "needs" if len(found.findings) == 1 else "need"
-    verdict = "all proven" if found.proven else f"{_counted(len(found.findings), 'finding')} {needs} a person"
+    open_ones = sum(finding.needs_person for finding in found.findings)
+    needs = "needs" if open_ones == 1 else "need"
+    verdict = "all proven" if found.proven else f"{_counted(open_ones, 'finding')} {needs} a person"
     money = f"${format_usd(found.spent_microusd)} spent"
     if found.simulated_microusd:
         money += f" and ${format_usd(found.simulated_microusd)} of make-believe money"

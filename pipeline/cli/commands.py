@@ -218,11 +218,17 @@ def export(
 
 
 @ledger_app.command("verify")
-def verify(output: Output = Path("output"), ledger: LedgerFile = None, json: Json = False, debug: Debug = False) -> int:
+def verify(
+    mend: Annotated[bool, typer.Option("--repair", help="Put right what is safe to put right, first.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
     """Prove every stored file against the ledger, and the sums against the rows."""
     from pipeline.cli.bookkeeping import verify_ledger
 
-    return verify_ledger(ledger_path(output, ledger), json=json)
+    return verify_ledger(ledger_path(output, ledger), mend=mend, json=json)
 
 
 @ledger_app.command("resolve")

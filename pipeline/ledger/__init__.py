@@ -21,6 +21,7 @@ from pipeline.ledger.records import (
     Unplaced,
     Verdict,
 )
+from pipeline.ledger.repair import repair
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.verification import Finding, Verification
@@ -59,5 +60,6 @@ __all__ = [
     "Verification",
     "export",
     "hold",
+    "repair",
     "settle",
 ]

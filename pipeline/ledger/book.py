@@ -1,15 +1,18 @@
 """The ledger as people and scripts read it: open it, ask it, export it, prove it. Never writes."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from pipeline.clock import Clock, SystemClock
 from pipeline.errors import NotFoundError
 from pipeline.ledger import reading
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
+from pipeline.ledger.runfile import is_alive
 from pipeline.ledger.verification import Finding, Verification, verify
 from pipeline.ledger.views import BatchName, BatchStatus, Known, Row, SpendLine
 
@@ -91,10 +94,11 @@ class Ledger:
         with translated(self.path):
             return reading.committed(self._connection, batch)
 
-    def verify(self) -> Verification:
+    def verify(self, *, clock: Clock | None = None) -> Verification:
         """Prove every stored file and every sum; reads every file."""
+        now = (clock or SystemClock()).wall()
         with translated(self.path):
-            return verify(self._connection, self.path)
+            return verify(self._connection, self.path, now=now, alive=partial(is_alive, self.path))
 
 
 __all__ = ["Finding", "Ledger", "Verification"]

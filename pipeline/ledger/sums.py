@@ -1,6 +1,7 @@
 """The running sums of money by scope, and the caps they are held against."""
 
 from datetime import datetime
+from typing import Any
 
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import CapReached, Caps
@@ -65,6 +66,46 @@ def cap_reached(connection: Connection, names: tuple[str, ...], caps: Caps, pric
                 scope=_in_words(name), cap_microusd=cap, committed_microusd=committed, price_microusd=price
             )
     return None
+
+
+_PROVEN = """
+WITH counted AS (
+    SELECT a.money, a.price_microusd AS price, r.batch, a.day, iif(b.simulated, 'simulated:', '') AS realm
+    FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch
+), scoped AS (
+    SELECT 'batch:' || batch AS scope, money, price FROM counted
+    UNION ALL SELECT realm || 'day:' || day, money, price FROM counted
+    UNION ALL SELECT realm || 'month:' || substr(day, 1, 7), money, price FROM counted
+    UNION ALL SELECT realm || 'total', money, price FROM counted
+), proven AS (
+    SELECT scope,
+        CAST(total(price) FILTER (WHERE money = 'spent') AS INTEGER) AS spent,
+        CAST(total(price) FILTER (WHERE money = 'unknown') AS INTEGER) AS unknown,
+        CAST(total(price) FILTER (WHERE money = 'reserved') AS INTEGER) AS reserved
+    FROM scoped GROUP BY scope
+)
+"""
+
+
+_CONTRADICTED = f"""{_PROVEN}
+SELECT coalesce(p.scope, s.scope), coalesce(s.spent + s.unknown + s.reserved, 0),
+    coalesce(p.spent + p.unknown + p.reserved, 0) FROM proven p FULL JOIN sums s ON s.scope = p.scope
+WHERE (s.spent, s.unknown, s.reserved) IS NOT (p.spent, p.unknown, p.reserved)
+"""  # noqa: S608 - from the text above
+_RECOUNT = f"""DELETE FROM sums;
+INSERT INTO sums (scope, spent, unknown, reserved) {_PROVEN} SELECT scope, spent, unknown, reserved FROM proven
+"""  # noqa: S608 - from the text above
+
+
+def contradicted(connection: Connection) -> list[tuple[str, int, int]]:
+    """The scopes whose running sums are not those of their attempts: each with what is recorded and what is right."""
+    rows: list[Any] = connection.execute(_CONTRADICTED).fetchall()
+    return [(scope, int(recorded), int(counted)) for scope, recorded, counted in rows]
+
+
+def recount(connection: Connection) -> None:
+    """Make the running sums anew from the attempts, which are the truth."""
+    connection.execute(_RECOUNT)
 
 
 def _in_words(name: str) -> str:

@@ -1,29 +1,44 @@
 """Proving the ledger: its file, its sums against its rows, and every stored picture against its digest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pipeline.ledger import sums
 from pipeline.ledger.connection import Connection
+from pipeline.ledger.hands import Alive
 from pipeline.ledger.presence import digest
 from pipeline.ledger.states import JobState
+from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
+
+#: How many files of a kind are told by name.
+SHOWN_STRANGERS = 10
+#: Ages of unknown money, in days: a provider's log reaches back only so far.
+_AGES = {"of the last day": 1.0, "of the last week": 7.0, "of the last month": 31.0, "older": float("inf")}
 
 _REBUY = "`fluxbatch run MANIFEST --rebuy-lost` buys again, `fluxbatch ledger resolve KEY --billed` accepts the loss"
 _LOST = f"the URL died before the picture was fetched: {_REBUY}"
 _MISSED = f"the file that was stored is gone: put it back, or {_REBUY}"
 _MISSING = "put it back, or `fluxbatch run MANIFEST --rebuy-lost` buys it again"
 _ALTERED = "put the right file back, or delete this one and `fluxbatch run MANIFEST --rebuy-lost` buys it again"
+_REPAIR = "`fluxbatch ledger verify --repair`"
 _UNKNOWN = "read the provider's bill, then say `fluxbatch ledger resolve --unknown --billed` or `--not-billed`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is not as it should be, with what to do about it."""
+    """One thing that is not as it should be, with what to do about it.
+
+    Attributes:
+        needs_person: Whether somebody must see to it; else it is only worth knowing.
+    """
 
     kind: str
     subject: str
     message: str
+    needs_person: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +59,17 @@ class Verification:
     @property
     def proven(self) -> bool:
         """Whether nothing needs a person."""
-        return not self.findings
+        return not any(finding.needs_person for finding in self.findings)
 
 
-def verify(connection: Connection, path: Path) -> Verification:
-    """Check the database, the sums, the states and the files; see the findings' kinds in ``docs/design.md``."""
+def verify(connection: Connection, path: Path, *, now: float, alive: Alive) -> Verification:
+    """Check the database, the sums, the states and the files; see the findings' kinds in ``docs/design.md``.
+
+    Args:
+        path: The ledger.
+        now: Seconds since 1970, for the age of what is unknown.
+        alive: Whether the run of that id is on.
+    """
     damage = [
         Finding(kind="damaged", subject=str(path), message=str(text))
         for (text,) in connection.execute("PRAGMA integrity_check")
@@ -62,7 +83,14 @@ def verify(connection: Connection, path: Path) -> Verification:
         " total(price_microusd) FILTER (WHERE money = 'spent' AND simulated)"
         " FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
     ).get
-    findings = (*files, *_sums(connection), *_jobs(connection), *_open_money(connection))
+    findings = (
+        *files,
+        *_strangers(connection, path),
+        *_sums(connection),
+        *_jobs(connection),
+        *_reserved(connection, alive),
+        *_open_money(connection, now),
+    )
     return Verification(
         pictures=pictures,
         attempts=attempts,
@@ -99,28 +127,44 @@ def _missing(path: str, key: bytes, reason: str | None) -> Finding:
     return Finding(kind="missing", subject=path, message=f"{reason}; job {key.hex()[:12]} was stored there; {_MISSING}")
 
 
+def _strangers(connection: Connection, path: Path) -> Iterator[Finding]:
+    """What lies beside the pictures and is not the ledger's: the first few by name, the rest by number."""
+    found = {"foreign": 0, "leftover": 0}
+    for stranger in strangers(connection, path):
+        kind = "leftover" if stranger.leftover else "foreign"
+        found[kind] += 1
+        if found[kind] <= SHOWN_STRANGERS:
+            what = f"of a picture that is settled; {_REPAIR} removes it" if stranger.leftover else "no row knows it"
+            yield Finding(kind=kind, subject=stranger.path, message=what, needs_person=False)
+    for kind, number in found.items():
+        if number > SHOWN_STRANGERS:
+            rest = number - SHOWN_STRANGERS
+            yield Finding(kind=kind, subject=f"{rest:,} more", message="files like these", needs_person=False)
+
+
+def _reserved(connection: Connection, alive: Alive) -> Iterator[Finding]:
+    """Reservations: of runs that are on, and of dead ones, whose answers nobody will ever read."""
+    rows = connection.execute(
+        "SELECT r.run_id, count(*), total(a.price_microusd) FROM attempts a JOIN runs r ON r.id = a.run"
+        " WHERE a.money = 'reserved' GROUP BY r.id ORDER BY r.id"
+    )
+    for run_id, number, amount in rows:
+        money = f"${format_usd(int(amount))} reserved"
+        if alive(str(run_id)):
+            yield Finding(kind="buying", subject=_jobs_told(number), message=f"{money}: run {run_id} is on")
+        else:
+            say = f"{money} by run {run_id}, which died: the next run, or {_REPAIR}, holds them as unknown"
+            yield Finding(kind="dead", subject=_jobs_told(number), message=say)
+
+
 def _sums(connection: Connection) -> Iterator[Finding]:
     """The running totals against the attempts they are totals of."""
-    rows = connection.execute(
-        "WITH counted AS (SELECT a.money, a.price_microusd AS price, r.batch, a.day,"
-        " iif(b.simulated, 'simulated:', '') AS realm"
-        " FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch),"
-        " scoped AS (SELECT 'batch:' || batch AS scope, money, price FROM counted"
-        " UNION ALL SELECT realm || 'day:' || day, money, price FROM counted"
-        " UNION ALL SELECT realm || 'month:' || substr(day, 1, 7), money, price FROM counted"
-        " UNION ALL SELECT realm || 'total', money, price FROM counted),"
-        " proven AS (SELECT scope, total(price) FILTER (WHERE money = 'spent') AS spent,"
-        " total(price) FILTER (WHERE money = 'unknown') AS unknown,"
-        " total(price) FILTER (WHERE money = 'reserved') AS reserved FROM scoped GROUP BY scope)"
-        " SELECT coalesce(p.scope, s.scope), coalesce(s.spent + s.unknown + s.reserved, 0),"
-        " coalesce(p.spent + p.unknown + p.reserved, 0) FROM proven p FULL JOIN sums s ON s.scope = p.scope"
-        " WHERE (s.spent, s.unknown, s.reserved) IS NOT (p.spent, p.unknown, p.reserved)"
-    )
-    for scope, recorded, counted in rows:
+    for scope, recorded, counted in sums.contradicted(connection):
         yield Finding(
             kind="sums",
             subject=scope,
-            message=f"the running total says ${format_usd(int(recorded))}, the attempts ${format_usd(int(counted))}",
+            message=f"the running total says ${format_usd(recorded)}, the attempts ${format_usd(counted)};"
+            f" {_REPAIR} counts anew",
         )
 
 
@@ -146,11 +190,29 @@ def _jobs(connection: Connection) -> Iterator[Finding]:
         yield Finding(kind="job", subject=key.hex()[:12], message=f"{state}, which its attempts do not bear out")
 
 
-def _open_money(connection: Connection) -> Iterator[Finding]:
+def _ages(connection: Connection, state: str, now: float) -> str:
+    """How old the unknown money of jobs in a state is, in words."""
+    rows: Iterable[Any] = connection.execute(
+        "SELECT (? - coalesce(a.settled_at, a.started_at)) / 86400, j.key FROM attempts a JOIN jobs j ON j.id = a.job"
+        " WHERE a.money = 'unknown' AND j.state = ? ORDER BY 1 DESC",
+        (now, state),
+    )
+    counts, oldest = dict.fromkeys(_AGES, 0), ""
+    for days, key in rows:
+        oldest = oldest or f"the oldest is {key.hex()[:12]}, {days:.0f} days"
+        counts[next(name for name, limit in _AGES.items() if days < limit)] += 1
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items() if number) + f"; {oldest}"
+
+
+def _jobs_told(number: Any) -> str:
+    return f"{number:,} {'job' if number == 1 else 'jobs'}"
+
+
+def _open_money(connection: Connection, now: float) -> Iterator[Finding]:
     """Money and pictures that only a person, or another run, can settle."""
     for state, missed, number, unknown in connection.execute(
         "SELECT state, state = 'lost' AND sha256 IS NOT NULL AS missed, count(*), total(unknown_microusd) FROM jobs"
-        " WHERE NOT settled AND state IN ('unknown', 'lost', 'spoiled', 'bought', 'buying') OR unknown_microusd > 0"
+        " WHERE NOT settled AND state IN ('unknown', 'lost', 'spoiled', 'bought') OR unknown_microusd > 0"
         " GROUP BY state, missed ORDER BY state, missed"
     ):
         money = f"${format_usd(int(unknown))}"
@@ -159,9 +221,10 @@ def _open_money(connection: Connection) -> Iterator[Finding]:
             JobState.LOST: f"paid, and {_MISSED if missed else _LOST}",
             JobState.SPOILED: f"paid, and what came is no picture: {_REBUY}",
             JobState.BOUGHT: "paid and not fetched yet: run the manifest again now",
-            JobState.BUYING: "reserved: a run is under way, or one has died and the next run will hold it as unknown",
         }.get(state, f"with {money} still unknown from an earlier attempt: {_UNKNOWN}")
         if unknown and state not in {JobState.UNKNOWN, JobState.STORED}:
             say += f"; besides, {money} of an earlier attempt is unknown"
         kind = JobState.UNKNOWN if state == JobState.STORED else state
-        yield Finding(kind=kind, subject=f"{number:,} {'job' if number == 1 else 'jobs'}", message=say)
+        if unknown:
+            say += f" ({_ages(connection, state, now)})"
+        yield Finding(kind=kind, subject=_jobs_told(number), message=say)

@@ -1,7 +1,12 @@
 """Money that bought nothing, settled by a person who has read the provider's bill."""
 
+import signal
+
+import anyio
+
 from pipeline.simulator import Simulator
-from tests.acceptance.stage import Workspace, assert_told, money
+from tests.acceptance.conftest import Simulate
+from tests.acceptance.stage import PATIENCE_S, Workspace, assert_told, money, until
 
 LOST = "One [fault:lost*1]"
 
@@ -58,3 +63,27 @@ async def test_what_is_not_said_is_asked_for(workspace: Workspace, simulator: Si
     stored = workspace.row("Two").key
     assert_told(await workspace.fluxbatch("ledger", "resolve", stored, "--billed"), 64, "stored", "  -> ")
     assert workspace.states() == {"stored": 1, "unknown": 1}
+
+
+async def test_verify_repairs_what_needs_no_person_and_says_what_is_left(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    simulator = await simulate(latency_s=2.0)
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", workspace.manifest("One", "Two"), "--json") as running:
+            await until(lambda: simulator.bill.requests == 2)
+            busy = await workspace.fluxbatch("ledger", "verify", "--repair")
+            running.signal(signal.SIGKILL)
+            await running.end()
+    assert_told(busy, 75, "another run holds this ledger")
+    before = await workspace.fluxbatch("ledger", "verify")
+    assert (before.code, before.out.splitlines()[0].partition(":")[0]) == (5, "dead"), before.out
+    mended = await workspace.fluxbatch("ledger", "verify", "--repair")
+    assert mended.code == 5
+    assert "repaired: 2 reserved by runs that died, $0.070: held as unknown" in mended.out
+    assert "of the last day" in mended.out
+    told = await workspace.fluxbatch("ledger", "verify", "--repair", "--json")
+    assert (told.json["repaired"], [each["kind"] for each in told.json["findings"]]) == ([], ["unknown"])
+    missing = await workspace.fluxbatch("ledger", "verify", "--repair", "--ledger", "none.db")
+    assert missing.code == 66
+    assert not (workspace.root / "none.db.lock").exists()

@@ -120,7 +120,7 @@ async def test_a_resend_that_is_answered_spends_and_keeps_the_first_unknown(scen
     await scene.bring_to(JobState.STORED, later, scene.job())
     assert scene.state(scene.job()) is JobState.STORED
     assert scene.money(run) == (PRICE, PRICE, 0)
-    assert [finding.kind for finding in scene.verify().findings] == ["stored"]
+    assert [finding.kind for finding in scene.verify().findings] == ["unknown"]
 
 
 async def test_a_resend_that_is_lost_too_counts_twice(scene: Scene) -> None:

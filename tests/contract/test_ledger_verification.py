@@ -201,7 +201,7 @@ async def test_unknown_money_of_a_stored_picture_says_what_to_do(scene: Scene) -
     for state in (JobState.UNKNOWN, JobState.STORED):
         await scene.bring_to(state, run, scene.job(), placement=seen.placement)
     [finding] = scene.verify().findings
-    assert (finding.kind, finding.subject) == ("stored", "1 job")
+    assert (finding.kind, finding.subject) == ("unknown", "1 job")
     assert "with $0.035 still unknown from an earlier attempt: read the provider's bill" in finding.message
 
 

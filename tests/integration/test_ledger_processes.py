@@ -75,4 +75,4 @@ def test_processes_at_once(tmp_path: Path, names: list[str], cap: int, bought: i
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert sum(batch.reserved_microusd for batch in ledger.status()) == bought * 35_000
         assert sum(row.state == JobState.BUYING and row.attempts for row in ledger.rows()) == bought
-        assert {finding.kind for finding in ledger.verify().findings} == {"buying"}
+        assert {finding.kind for finding in ledger.verify().findings} == {"dead"}

@@ -1,0 +1,123 @@
+"""What can be put right in a ledger without a person's word: never money that is spent or unknown, never a picture."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from pipeline.clock import Clock
+from pipeline.errors import LedgerCorruptError
+from pipeline.ledger import presence, recovery, runfile, steps, sums
+from pipeline.ledger.connection import Connection, open_writing, translated
+from pipeline.ledger.states import JobState
+from pipeline.ledger.strangers import strangers
+from pipeline.money import format_usd
+
+
+def repair(path: Path, *, clock: Clock) -> list[str]:
+    """Put right what only has one right reading; all of it, or nothing.
+
+    Requests of dead runs become unknown (D); stored pictures whose files are gone become lost (I), and stored again
+    when they are back (J); running sums and jobs' counters follow the attempts. Then leftover parts of settled jobs go.
+    Doing it again changes nothing.
+
+    Args:
+        path: The ledger, which the caller holds alone.
+
+    Returns:
+        What was done, a line each.
+
+    Raises:
+        NotFoundError: There is none.
+        LedgerCorruptError: The database is damaged.
+        StorageError: The disk is full or fails.
+    """
+    with translated(path):
+        connection = open_writing(path)
+        try:
+            _refuse_damage(connection, path)
+            connection.execute("BEGIN IMMEDIATE")
+            done = [line for step in _STEPS for line in step(connection, path, clock.wall())]
+            connection.execute("COMMIT")
+            leftovers = [each.path for each in strangers(connection, path) if each.leftover]
+        finally:
+            _undo(connection)
+            connection.close()
+        done += _sweep(path, leftovers)
+    return done
+
+
+def _refuse_damage(connection: Connection, path: Path) -> None:
+    if [text for (text,) in connection.execute("PRAGMA integrity_check(1)")] != ["ok"]:
+        raise LedgerCorruptError(f"{path}: damaged beyond repair", remedy="restore it from a copy")
+
+
+def _dead_runs(connection: Connection, path: Path, at: float) -> Iterator[str]:
+    held = connection.execute("SELECT count(*), total(price_microusd) FROM attempts WHERE money = 'reserved'").get
+    number, amount = held
+    recovery.bury_dead(connection, at=at, alive=lambda _: False)
+    steps.abandon_reserved(connection, run=None, at=at)
+    runfile.sweep(path)
+    if number:
+        yield f"{number:,} reserved by runs that died, ${format_usd(int(amount))}: held as unknown"
+
+
+def _pictures(connection: Connection, path: Path, _: float) -> Iterator[str]:
+    jobs: list[Any] = connection.execute(
+        "SELECT id, key, state FROM jobs WHERE state = 'stored' OR sha256 IS NOT NULL"
+    ).fetchall()
+    for job, key, state in jobs:
+        found = presence.as_found(connection, path.parent, job, JobState(state))
+        if found == state:
+            continue
+        if found is JobState.LOST:
+            steps.miss(connection, job=job, path=next(iter(presence.recorded(connection, job)), "its file"))
+            yield f"{key.hex()[:12]}: its picture is gone: lost"
+        else:
+            steps.find(connection, job=job)
+            yield f"{key.hex()[:12]}: its picture is back: stored"
+
+
+def _sums(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
+    for scope, recorded, counted in sums.contradicted(connection):
+        yield f"{scope}: the running total said ${format_usd(recorded)}, the attempts say ${format_usd(counted)}"
+    sums.recount(connection)
+
+
+def _counters(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
+    changed: list[Any] = connection.execute(
+        "WITH made AS (SELECT j.id AS job, count(*) FILTER (WHERE a.counted) AS attempts,"
+        " total(a.price_microusd) FILTER (WHERE a.money = 'spent') AS spent,"
+        " total(a.price_microusd) FILTER (WHERE a.money = 'unknown') AS unknown"
+        " FROM jobs j LEFT JOIN attempts a ON a.job = j.id GROUP BY j.id)"
+        " UPDATE jobs SET attempts = made.attempts, spend_microusd = made.spent, unknown_microusd = made.unknown"
+        " FROM made WHERE made.job = jobs.id"
+        " AND (jobs.attempts, spend_microusd, unknown_microusd) IS NOT (made.attempts, made.spent, made.unknown)"
+        " RETURNING key"
+    ).fetchall()
+    for (key,) in changed:
+        yield f"{key.hex()[:12]}: its count of attempts and money follows its attempts again"
+
+
+_STEPS: tuple[Callable[[Connection, Path, float], Iterator[str]], ...] = (_dead_runs, _pictures, _sums, _counters)
+
+
+def _sweep(path: Path, leftovers: list[str]) -> Iterator[str]:
+    """Remove what this program left of settled jobs, and of a ledger that was not founded."""
+    unfounded = [each.name for each in path.parent.glob(f"{path.name}.new-*")]
+    for name in leftovers + unfounded:
+        try:
+            (path.parent / name).unlink()
+        except OSError as error:
+            yield f"{name}: a leftover that cannot be removed ({error.strerror})"
+        else:
+            yield f"{name}: a leftover, removed"
+
+
+def _undo(connection: Connection) -> None:
+    if connection.in_transaction:
+        try:
+            connection.execute("ROLLBACK")
+        except apsw.Error:
+            return  # nothing was committed, which is what was wanted
