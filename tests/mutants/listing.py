@@ -31,6 +31,11 @@ class Mutant:
             raise ValueError(f"{self.name}: what it replaces stands {text.count(self.old)} times in {self.file}")
         return text.replace(self.old, self.new)
 
+    def apply_in(self, tree: Path) -> None:
+        """Break the file in a copy of the tree."""
+        file = tree / self.file
+        file.write_text(self.applied(file.read_text(encoding="utf-8")), encoding="utf-8")
+
 
 def mutants() -> list[Mutant]:
     """All of them, in the order of the files and their entries."""

@@ -309,10 +309,8 @@ class World:
         )
         assert len(recorded) == 1, f"{prompt}: a request without its record"
         assert recorded[0][0] in self._allowed, f"{prompt}: bought again without a word"
-        dead = self.read(
-            "SELECT count(*) FROM attempts a JOIN runs r ON r.id = a.run WHERE money = 'reserved' AND ended_at"
-        )
-        assert dead == [(0,)], "a dead run still holds a reservation"
+        dead = "SELECT 1 FROM attempts a JOIN runs r ON r.id = a.run WHERE a.money = 'reserved' AND r.ended_at"
+        assert not self.read(dead), "a run that is over still holds a reservation"
         if not self.course.together:
             waiting = self.read(
                 "SELECT j.prompt FROM jobs j JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id)"
