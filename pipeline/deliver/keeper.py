@@ -11,7 +11,7 @@ from pipeline.deliver.purchase import Purchase
 from pipeline.deliver.shelf import Shelf, UnsyncedError
 from pipeline.errors import StorageError
 
-#: Decoding holds the file and its pixels, up to some 260 MB together; more at once than this gains nothing.
+#: Decoding holds the file twice and its pixels twice, up to some 530 MB together; more at once gains nothing.
 MAX_DECODERS = 4
 
 

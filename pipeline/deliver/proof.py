@@ -8,11 +8,14 @@ from io import BytesIO
 
 from PIL import Image
 
+from pipeline.deliver.anatomy import Outline, TooManyPartsError, outline
 from pipeline.deliver.purchase import PictureFormat, Verdict
 from pipeline.ratio import Ratio
 
 #: Pillow's own bomb check starts at 89 megapixels; the models draw one, upscalers up to 16.
 MAX_PIXELS = 50_000_000
+#: A frame of fewer takes about as long.
+_LEAST_PIXELS = 1024
 
 _MAGIC: tuple[tuple[bytes, PictureFormat], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
@@ -20,7 +23,16 @@ _MAGIC: tuple[tuple[bytes, PictureFormat], ...] = (
     (b"RIFF", "webp"),
 )
 _JPEG_END = b"\xff\xd9"
-_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+#: How a JPEG says that it is of several pictures (CIPA DC-007); the others follow the first one's end.
+_SEVERAL = b"MPF\0"
+#: Put behind the pixels of a JPEG: of a whole one nothing of them is read; of one that was cut, some pixels are. All
+#: ones, and a mixture: one of both differs from what decoders make up. The restart marks are those it may lack.
+_FILLERS = tuple(
+    b"".join(filler + bytes([0xFF, mark]) for mark in range(0xD0, 0xD8)) + filler
+    for filler in (b"\xff\0" * 16, hashlib.sha512().digest().replace(b"\xff", b""))
+)
+#: Rows of pixels that are copied at a time.
+_STRIP_ROWS = 256
 
 # Pillow promises no closed set: a damaged file can trip its decoders in any of these ways, and none of them may
 # take a worker down. The bytes are in memory, so an OSError here speaks of the picture and never of the disk.
@@ -45,8 +57,8 @@ class UnprovenError(Exception):
     """The bytes are not a whole picture.
 
     Attributes:
-        kind: ``empty``, ``truncated``, ``html``, ``not_an_image``, ``too_many_pixels`` or ``undecodable``; the
-            download adds ``encoded`` and ``too_large``.
+        kind: ``empty``, ``truncated``, ``trailing``, ``html``, ``not_an_image``, ``torn``,
+            ``too_many_pixels``, ``too_many_parts`` or ``undecodable``; the download adds ``encoded`` and ``too_large``.
         message: One line for the record, with the first bytes where they help.
     """
 
@@ -71,8 +83,9 @@ class Proof:
 def prove(data: bytes, ratio: Ratio | None) -> Proof:
     """Prove that bytes are one whole, decodable JPEG, PNG or WebP.
 
-    Magic bytes, end mark, Pillow's ``verify`` and a full decode: ``verify`` alone misses every truncated JPEG and a
-    decode alone one in eighteen (reliability facts, 11). Takes tens of milliseconds a megapixel; call it in a thread.
+    Magic bytes, its own end and nothing after it, Pillow's ``verify`` and a full decode: ``verify`` alone misses every
+    truncated JPEG, and a decode one whose end mark was put back. Takes tens of milliseconds a megapixel; call it in a
+    thread.
 
     Args:
         data: The file's bytes.
@@ -82,9 +95,8 @@ def prove(data: bytes, ratio: Ratio | None) -> Proof:
         UnprovenError: They are not.
     """
     image_format = _sniff(data)
-    if not _ends_whole(data, image_format):
-        raise UnprovenError("truncated", f"{len(data)} bytes of {image_format} without their end")
-    width, height = _decode(data, image_format)
+    form = _outline(data, image_format)
+    width, height = _decode(data, image_format, form)
     return Proof(
         format=image_format,
         width=width,
@@ -113,28 +125,57 @@ def _sniff(data: bytes) -> PictureFormat:
     raise UnprovenError("not_an_image", f"not a JPEG, PNG or WebP: {describe(data)}")
 
 
-def _ends_whole(data: bytes, image_format: PictureFormat) -> bool:
-    if image_format == "webp":
-        size_bytes = 8 + int.from_bytes(data[4:8], "little")
-        return len(data) > 12 and len(data) >= size_bytes and not data[size_bytes:].strip(b"\0")
-    # Some encoders pad with NULs after the end mark; neither mark ends in one.
-    return data.rstrip(b"\0").endswith(_JPEG_END if image_format == "jpeg" else _PNG_END)
+def _outline(data: bytes, image_format: PictureFormat) -> Outline:
+    try:
+        form = outline(data, image_format)
+    except TooManyPartsError as exc:
+        raise UnprovenError("too_many_parts", str(exc)) from exc
+    if form.end is None:
+        raise UnprovenError("truncated", f"{len(data)} bytes of {image_format} without their end")
+    # Some encoders pad with NULs.
+    rest = data[form.end :].rstrip(b"\0")
+    if rest and not (form.huffman and rest.endswith(_JPEG_END) and _SEVERAL in data[: form.end]):
+        raise UnprovenError("trailing", f"{len(rest)} bytes after the end of a {image_format}: {describe(rest)}")
+    return form
 
 
-def _decode(data: bytes, image_format: PictureFormat) -> tuple[int, int]:
+def _decode(data: bytes, image_format: PictureFormat, form: Outline) -> tuple[int, int]:
     # warnings.catch_warnings is not used: it swaps the filters of the whole process, and several threads decode at
     # once. The bomb warning it would catch concerns pictures that are refused here by their size anyway.
     formats = [image_format.upper()]
     try:
         with Image.open(BytesIO(data), formats=formats) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise UnprovenError("too_many_pixels", f"{width}x{height} is more than {MAX_PIXELS} pixels")
+            # What a JPEG holds besides, such as a map of its brightness, is not the picture.
+            frames: int = 1 if image_format == "jpeg" else getattr(image, "n_frames", 1)
+            if max(width * height, _LEAST_PIXELS) * frames > MAX_PIXELS:
+                raise UnprovenError("too_many_pixels", f"{frames} x {width}x{height} is more than {MAX_PIXELS} pixels")
             image.verify()
         with Image.open(BytesIO(data), formats=formats) as image:  # verify() leaves an image that cannot be read
-            image.load()
+            for frame in range(frames):
+                image.seek(frame)
+                image.load()
+            if form.huffman:
+                _require_pixels(image, data, form)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise UnprovenError("too_many_pixels", str(exc)) from exc
     except _DECODER_FAULTS as exc:
         raise UnprovenError("undecodable", f"{str(exc) or type(exc).__name__}: {describe(data)}") from exc
     return width, height
+
+
+def _require_pixels(image: Image.Image, data: bytes, form: Outline) -> None:
+    """Refuse a JPEG whose pixels end before its end mark: decoders make the rest up, and say nothing."""
+    pixels, end = _pixels(image), (form.end or 0) - len(_JPEG_END)
+    for filler in _FILLERS:
+        with Image.open(BytesIO(data[:end] + filler + data[end:]), formats=["JPEG"]) as filled:
+            if _pixels(filled) != pixels:
+                raise UnprovenError("torn", f"{len(data)} bytes of jpeg whose pixels end before their end mark")
+
+
+def _pixels(image: Image.Image) -> bytes:
+    """A digest of a picture's pixels."""
+    digest = hashlib.sha256()
+    for top in range(0, image.height, _STRIP_ROWS):
+        digest.update(image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height))).tobytes())
+    return digest.digest()

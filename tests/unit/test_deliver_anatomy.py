@@ -1,0 +1,142 @@
+"""Files built to be taken for a picture, or to wear a decoder out: they are refused, and it costs next to nothing."""
+
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from random import Random
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pipeline.deliver import UnprovenError, prove
+from pipeline.deliver.anatomy import MAX_PARTS, MAX_SCANS
+
+END = b"\xff\xd9"
+
+
+def noise(size: tuple[int, int], *, seed: int = 0) -> Image.Image:
+    return Image.frombytes("RGB", size, Random(seed).randbytes(3 * size[0] * size[1]))
+
+
+def picture(image_format: str, size: tuple[int, int] = (48, 32), **options: Any) -> bytes:
+    buffer = BytesIO()
+    noise(size).save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(UnprovenError) as caught:
+        prove(data, None)
+    return caught.value.kind
+
+
+def chunk(name: bytes, body: bytes = b"") -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def scans(data: bytes) -> list[int]:
+    return [found.start() for found in re.finditer(b"\xff\xda", data)]
+
+
+PACKINGS: list[dict[str, Any]] = [{}, {"restart_marker_rows": 1}, {"optimize": True, "subsampling": 0}]
+
+
+@pytest.mark.parametrize("options", PACKINGS, ids=str)
+def test_a_jpeg_cut_anywhere_whose_end_mark_was_put_back_is_refused(options: dict[str, Any]) -> None:
+    """Decoders draw the rest in grey and say nothing."""
+    data = picture("jpeg", **options)
+    assert prove(data, None).format == "jpeg"
+    for length in range(scans(data)[0], len(data) - len(END)):
+        assert refusal(data[:length] + END) in {"torn", "truncated", "undecodable"}
+
+
+def test_a_progressive_jpeg_so_mended_passes_only_where_it_is_whole_but_coarser() -> None:
+    data = picture("jpeg", progressive=True)
+    taken = []
+    for length in range(scans(data)[1], len(data) - len(END)):
+        try:
+            prove(data[:length] + END, None)
+        except UnprovenError:
+            continue
+        taken.append(length)
+    between = [found.start() for found in re.finditer(b"\xff[\xc4\xda]", data)]
+    assert taken  # a cut between two scans: all pixels are there
+    assert all(any(mark - 1 <= length <= mark for mark in between) for length in taken), (taken, between)
+
+
+@pytest.mark.dose(100, 20_000)
+def test_a_whole_jpeg_of_any_kind_is_proven(seeds: range) -> None:
+    for seed in seeds:
+        chance = Random(seed)
+        size = chance.randint(1, 120), chance.randint(1, 120)
+        image = noise((-(-size[0] // chance.choice([1, 16])), 9), seed=seed).resize(size)
+        data = BytesIO()
+        image.convert(chance.choice(["RGB", "L", "CMYK"])).save(
+            data,
+            "jpeg",
+            quality=chance.randint(1, 100),
+            progressive=chance.random() < 0.5,
+            optimize=chance.random() < 0.5,
+            restart_marker_blocks=chance.choice([0, 0, 1, 7]),
+        )
+        assert prove(data.getvalue(), None).width == size[0], f"seed {seed}"
+
+
+@pytest.mark.parametrize("image_format", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("rest", [lambda data: data, lambda data: data[-40:], lambda _: b"\0\0PK"])
+def test_nothing_may_follow_a_picture(image_format: str, rest: Callable[[bytes], bytes]) -> None:
+    data = picture(image_format)
+    assert refusal(data + rest(data)) == "trailing"
+
+
+def test_a_jpeg_may_say_that_it_is_of_several_pictures() -> None:
+    image, buffer = Image.new("RGB", (24, 16)), BytesIO()
+    image.save(buffer, "MPO", save_all=True, append_images=[image])
+    assert prove(buffer.getvalue(), None).format == "jpeg"
+    assert refusal(buffer.getvalue()[:-1]) == "trailing"
+
+
+def test_stray_bytes_between_the_segments_of_a_jpeg_are_passed_over() -> None:
+    data = picture("jpeg")
+    assert prove(data[:2] + b"\xff\xff\xff" + data[3:], None).width == 48
+
+
+@pytest.mark.parametrize("image_format", ["png", "webp"])
+def test_every_frame_of_several_is_decoded(image_format: str) -> None:
+    buffer = BytesIO()
+    frames = [noise((24, 16), seed=number) for number in range(4)]
+    frames[0].save(buffer, image_format, save_all=True, append_images=frames[1:])
+    data = buffer.getvalue()
+    assert prove(data, None).width == 24
+    if image_format == "png":  # WebP has no checksum that tells
+        place = data.rindex(b"fdAT") + 8
+        broken = data[:place] + bytes(40) + data[place + 40 :]
+        assert refusal(broken) == "undecodable"
+
+
+def test_frames_count_as_pixels() -> None:
+    first = Image.new("1", (4000, 4000))
+    buffer = BytesIO()
+    first.save(buffer, "png", save_all=True, append_images=[first.transpose(Image.Transpose.ROTATE_90)] * 3)
+    many = buffer.getvalue().replace(b"acTL" + struct.pack(">I", 4), b"acTL" + struct.pack(">I", 4_000))
+    control = many.index(b"acTL") - 4
+    many = many[:control] + chunk(b"acTL", struct.pack(">II", 4_000, 0)) + many[control + 20 :]
+    assert refusal(many) == "too_many_pixels"
+
+
+def test_a_picture_in_millions_of_parts_is_not_read() -> None:
+    data = picture("png")
+    assert prove(data[:33] + chunk(b"teSt") * 1_000 + data[33:], None).format == "png"
+    assert refusal(data[:33] + chunk(b"teSt") * MAX_PARTS + data[33:]) == "too_many_parts"
+    jpeg = picture("jpeg")
+    assert refusal(jpeg[:2] + b"\xff\xfe\x00\x02" * MAX_PARTS + jpeg[2:]) == "too_many_parts"
+
+
+def test_a_picture_of_a_million_passes_is_not_drawn() -> None:
+    data = picture("jpeg", progressive=True)
+    last = scans(data)[-1]
+    assert prove(data[:last] + data[last : -len(END)] * 3 + END, None).width == 48
+    assert refusal(data[:last] + data[last : -len(END)] * MAX_SCANS + END) == "too_many_parts"
