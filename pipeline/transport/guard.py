@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohappyeyeballs import AddrInfoType
 
@@ -10,6 +10,9 @@ from aiohappyeyeballs import AddrInfoType
 _EMBEDDING = tuple(map(IPv6Network, ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 #: Where public IPv6 addresses come from (RFC 4291); everything else is local, or not yet given to anybody.
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
+#: Set aside by IANA, and public to an interpreter that is older than its register: protocols' own addresses (RFC 6890),
+#: relays to 6to4 (RFC 7526), documentation (RFC 9637).
+_SET_ASIDE = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv6Network("3fff::/20"))
 #: Interface identifiers of ISATAP (RFC 5214): an IPv4 address follows them.
 _ISATAP = (0x0000_5EFE, 0x0200_5EFE)
 
@@ -36,6 +39,8 @@ def is_public(address: str) -> bool:
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if any(address in network for network in _SET_ASIDE):
+        return False
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
     if address.sixtofour is not None:
