@@ -31,7 +31,8 @@ def found(path: Path, image: Callable[[], bytes], *, link: Callable[[Path, Path]
     """Make a ledger where there is none; several processes may try at once, and one file comes of it.
 
     It is written beside its place, made durable, and linked to its name in one step that never overwrites: a crash
-    leaves no ledger or a whole one.
+    leaves no ledger or a whole one. Only its owner may read it, for it holds prompts and URLs that anybody could fetch;
+    SQLite gives its own files beside it the same mode.
 
     Args:
         path: Where it should be.
@@ -63,7 +64,7 @@ def found(path: Path, image: Callable[[], bytes], *, link: Callable[[Path, Path]
 
 
 def _write(file: Path, data: bytes) -> None:
-    with file.open("xb") as handle:
+    with open(file, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as handle:
         handle.write(data)
         handle.flush()
         os.fsync(handle.fileno())

@@ -15,7 +15,7 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
     """Hold the ledger, or say who does.
 
     The lock is the kernel's (``flock``): it ends with its process, however that dies. The file is never unlinked; its
-    text is for people.
+    text is for people. Only its owner may open it, or anybody could lock it and keep every run waiting.
 
     Args:
         purpose: What holds it, in a few words, for whoever comes second.
@@ -27,7 +27,7 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
     """
     path = runfile.beside(ledger, ".lock")
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot make the lock file ({error.strerror})", remedy="check the folder's permissions"
