@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from pipeline.catalog import Profile
 from pipeline.errors import ConfigurationError
+from pipeline.runner.keyfile import FILE_SUFFIX, secret
 from pipeline.transport.origins import is_loopback, parse_base_url
 
 #: Replaces the profile's base URL.
 BASE_URL_VARIABLE = "FLUXBATCH_BASE_URL"
-#: Holds the key, unless the profile names another variable.
+#: Holds the key, unless the profile names another variable; the same with ``_FILE`` names a file that holds it.
 KEY_VARIABLE = "FLUXBATCH_API_KEY"
 
 #: The built-in simulator's pace: slow enough to watch, in seconds.
@@ -29,8 +30,28 @@ def configured(profile: Profile, environment: Mapping[str, str]) -> Endpoint | N
     """The endpoint that profile and environment name; None when the simulator is to be started.
 
     Raises:
-        ConfigurationError: The profile needs a key, and none is set; or make-believe money would be spent elsewhere
-            than on this machine because the environment says so.
+        ConfigurationError: The profile needs a key, and none is set or its file will not do (see ``secret``); or
+            make-believe money would be spent elsewhere than on this machine because the environment says so.
+    """
+    base_url = base_url_of(profile, environment)
+    if not base_url:
+        return None
+    variable = profile.api_key_env or KEY_VARIABLE
+    key = secret(environment, variable)
+    if not key and profile.api_key_env:
+        raise ConfigurationError(
+            f"no API key: the environment variable {variable} is not set",
+            remedy=f"export {variable}=..., or name a file that holds it: {variable}{FILE_SUFFIX}=..."
+            " (or try without a key: provider: simulator)",
+        )
+    return Endpoint(base_url=base_url, api_key=key or None)
+
+
+def base_url_of(profile: Profile, environment: Mapping[str, str]) -> str:
+    """Where the provider is; "" for a simulator that is started for the run.
+
+    Raises:
+        ConfigurationError: Make-believe money would be spent elsewhere than on this machine.
     """
     replaced = environment.get(BASE_URL_VARIABLE, "").strip()
     if replaced and profile.simulated and not is_loopback(parse_base_url(replaced).origin.host):
@@ -38,19 +59,7 @@ def configured(profile: Profile, environment: Mapping[str, str]) -> Endpoint | N
             f"{BASE_URL_VARIABLE} names another machine, but the money of profile {profile.name} is make-believe",
             remedy=f"unset {BASE_URL_VARIABLE}, or choose a profile whose money is real",
         )
-    base_url = replaced or profile.base_url
-    if not base_url:
-        return None
-    variable = profile.api_key_env or KEY_VARIABLE
-    key = environment.get(variable, "").strip()
-    if not key and profile.api_key_env:
-        raise ConfigurationError(
-            f"no API key: the environment variable {variable} is not set",
-            remedy=f"export {variable}=... (or try without one: provider: simulator)",
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError(f"the key in {variable} has characters no key has", remedy="set it again")
-    return Endpoint(base_url=base_url, api_key=key or None)
+    return replaced or profile.base_url
 
 
 @asynccontextmanager
