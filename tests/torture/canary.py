@@ -12,8 +12,19 @@ from typing import Any
 import pytest
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
-#: Where a canary listens: all of 127.0.0.0/8 is this machine.
-CAGES = ("127.0.0.1", "127.0.0.2", "127.127.127.127", "::1")
+
+
+def _is_here(address: str) -> bool:
+    """Whether this machine can listen there: not all have IPv6, nor more of 127.0.0.0/8 than its first."""
+    try:
+        with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET):
+            return True
+    except OSError:
+        return False
+
+
+#: Where a canary listens.
+CAGES = tuple(filter(_is_here, ("127.0.0.1", "127.0.0.2", "127.127.127.127", "::1")))
 
 
 class Server:
@@ -34,9 +45,7 @@ class Server:
     async def listening(self, *addresses: str, tls: ssl.SSLContext | None = None) -> AsyncIterator["Server"]:
         """Listen at each of these, at one port that is free at all of them."""
         async with AsyncExitStack() as stack:
-            for address in addresses:
-                listener = await asyncio.start_server(self._accept, address, self.port, ssl=tls)
-                self.port = listener.sockets[0].getsockname()[1]
+            for listener in await self._listen(addresses, tls):
                 await stack.enter_async_context(listener)
             try:
                 yield self
@@ -44,6 +53,20 @@ class Server:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _listen(self, addresses: Sequence[str], tls: ssl.SSLContext | None) -> list[asyncio.Server]:
+        for _ in range(10):
+            made, self.port = [], 0
+            try:
+                for address in addresses:
+                    made.append(await asyncio.start_server(self._accept, address, self.port, ssl=tls))
+                    self.port = made[0].sockets[0].getsockname()[1]
+            except OSError:  # taken at another address
+                for listener in made:
+                    listener.close()
+                continue
+            return made
+        raise OSError("no port is free at all of them")
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

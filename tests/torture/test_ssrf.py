@@ -325,6 +325,8 @@ ALLOWED = {
     "http://both.test:{p}/": "both.test:{p}",
     "http://①②⑦.⓪.⓪.①:{p}/": "127.0.0.1:{p}",
 }
+#: Where the canary hears it only if this machine has that address.
+NEEDS = {"http://127.127.127.127:{p}/": "127.127.127.127", "http://[::1]:{p}/": "::1"}
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -332,6 +334,8 @@ async def test_what_is_allowed_gets_through_and_nothing_beside_it(tmp_path: Path
     go, own = ROUTES[route]
     async with opened(tmp_path, island) as scene:
         for form, entry in ALLOWED.items():
+            if NEEDS.get(form, "127.0.0.1") not in CAGES:
+                continue
             url, allowed = form.format(p=scene.canary.port), entry.format(p=scene.canary.port)
             assert (await go(scene, url, allowed)).outcome == "stored", form
             assert scene.reached()[:2] == (1, own), form
