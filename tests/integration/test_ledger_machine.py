@@ -274,7 +274,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_bears_itself_out(self) -> None:
-        kinds = {finding.kind for finding in verify(self.connection, self.path, now=self.at, alive=lambda _: False).findings}
+        verdict = verify(self.connection, self.path, now=self.at, alive=lambda _: False)
+        kinds = {finding.kind for finding in verdict.findings}
         assert not kinds & {"damaged", "sums", "job"}
 
     def _in_transaction(self, step: Any) -> Any:
