@@ -47,11 +47,12 @@ async def test_waiting_ends_when_asked(workspace: Workspace, simulate: Simulate)
     simulator = await simulate(latency_s=3.0)
     first, second = workspace.manifest("One", file="first.yaml"), workspace.manifest("Two", file="second.yaml")
     with anyio.fail_after(PATIENCE_S):
-        async with workspace.started("run", first), workspace.started("run", second, "--wait", "60") as waiting:
+        async with workspace.started("run", first):
             await until(lambda: simulator.bill.requests == 1)
-            await waiting.hears("waiting for up to 60 s")
-            waiting.signal(signal.SIGTERM)
-            ended = await waiting.end()
+            async with workspace.started("run", second, "--wait", "60") as waiting:
+                await waiting.hears("waiting for up to 60 s")
+                waiting.signal(signal.SIGTERM)
+                ended = await waiting.end()
     assert ended.code == 75
     assert "stopped by SIGTERM before anything was bought" in ended.err
 
@@ -104,11 +105,11 @@ async def test_a_budget_of_the_ledger_holds_across_runs_that_share_it(workspace:
     simulator = await simulate(latency_s=0.1)
     names = [f"m{number}.yaml" for number in range(3)]
     for name in names:
-        workspace.manifest(*(f"{name} {scene}" for scene in SCENES), file=name, limits={"total_usd": "0.70"})
+        workspace.manifest(*(f"{name} {scene}" for scene in SCENES), file=name, limits={"total_usd": "0.35"})
     ended = await _together(workspace, *((name,) for name in names))
-    assert simulator.bill.charged_usd == spent_usd(workspace) == "0.700"
+    assert simulator.bill.charged_usd == spent_usd(workspace) == "0.350"
     assert all(each.code == 4 for each in ended)
-    assert sum(each.json["stored"] for each in ended) == 20
+    assert sum(each.json["stored"] for each in ended) == 10
 
 
 async def test_one_manifest_is_not_run_twice_at_once(workspace: Workspace, simulate: Simulate) -> None:

@@ -30,7 +30,7 @@ from tests.torture.simulation.timeline import VirtualClock, VirtualLoop, threads
 
 PERMISSIONS = Policy(retry_failed=True, resend_unknown=True, rebuy_lost=True)
 #: What ``verify`` may find in a ledger that is in order: what only a person or another run can settle.
-OPEN = {"unknown", "lost", "spoiled", "bought", "buying", "foreign", "dead"}
+OPEN = {"unknown", "lost", "spoiled", "bought", "buying", "foreign", "leftover", "dead"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
