@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pipeline.catalog.amounts import Usd
 
 Wire = Literal["flat", "extra_body", "both"]
+LogKind = Literal["one-api"]
 
 
 def _to_decimal(value: Any) -> Decimal:
@@ -19,6 +20,26 @@ def _to_decimal(value: Any) -> Decimal:
         return Decimal(repr(value) if isinstance(value, float) else value)
     except (InvalidOperation, TypeError):
         raise ValueError("write a number, such as 1.15") from None
+
+
+class ProviderLog(BaseModel):
+    """Where a provider tells what it billed.
+
+    Attributes:
+        kind: What it speaks: ``one-api``, as the gateways of that family do.
+        path: Below the base URL's origin, with its leading ``/``.
+        token_env: The environment variable that holds the account's token for it, which is not the API key.
+        user_env: The one that holds the account's number, which newer gateways want besides.
+        units_per_usd: How many of the log's units are a dollar.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    kind: LogKind = "one-api"
+    path: str = "/api/log/self"
+    token_env: str = "FLUXBATCH_LOG_TOKEN"  # noqa: S105 - a variable's name
+    user_env: str = "FLUXBATCH_LOG_USER"
+    units_per_usd: Annotated[int, Field(ge=1, le=1_000_000_000)] = 500_000
 
 
 class Profile(BaseModel):
@@ -33,6 +54,7 @@ class Profile(BaseModel):
         simulated: Whether its pictures and money are make-believe.
         allow_hosts: Hosts (``host`` or ``host:port``) that downloads may reach although their addresses are private.
         prices: Micro-dollars a picture, by model id; a model without one is refused.
+        log: Where it tells what it billed; None where it does not.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -47,6 +69,7 @@ class Profile(BaseModel):
     simulated: bool = False
     allow_hosts: tuple[str, ...] = Field(default=(), strict=False)
     prices: dict[str, Usd]
+    log: ProviderLog | None = None
 
 
 @cache

@@ -25,13 +25,14 @@ from pipeline.ledger.repair import repair
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.verification import Finding, Verification
-from pipeline.ledger.views import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine
+from pipeline.ledger.views import COLUMNS, AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.ledger.writer import LedgerWriter
 
 __all__ = [
     "COLUMNS",
     "Admission",
     "AttemptMoney",
+    "AttemptRecord",
     "BatchName",
     "BatchStatus",
     "CapReached",

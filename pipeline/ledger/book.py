@@ -8,13 +8,13 @@ from typing import IO, Self
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import NotFoundError
-from pipeline.ledger import reading
+from pipeline.ledger import bills, reading
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.runfile import is_alive
 from pipeline.ledger.verification import Finding, Verification, verify
-from pipeline.ledger.views import BatchName, BatchStatus, Known, Row, SpendLine
+from pipeline.ledger.views import AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
 
 
 class Ledger:
@@ -93,6 +93,28 @@ class Ledger:
         """Micro-dollars spent, unknown and reserved for a batch over all its runs."""
         with translated(self.path):
             return reading.committed(self._connection, batch)
+
+    def attempts(self, *, provider: str, simulated: bool, since: str, until: str) -> list[AttemptRecord]:
+        """Every request to a provider that counts in these days, local dates and both included; the first first."""
+        with translated(self.path):
+            return bills.attempts(
+                self._connection,
+                provider=provider,
+                simulated=simulated,
+                since=since,
+                until=until,
+                alive=partial(is_alive, self.path),
+            )
+
+    def first_day(self, *, provider: str, simulated: bool) -> str | None:
+        """The local date of the first request to a provider; None when there is none."""
+        with translated(self.path):
+            return bills.first_day(self._connection, provider=provider, simulated=simulated)
+
+    def providers(self) -> list[tuple[str, bool]]:
+        """Every provider that runs named, and whether the money was make-believe; real money first."""
+        with translated(self.path):
+            return bills.providers(self._connection)
 
     def verify(self, *, clock: Clock | None = None) -> Verification:
         """Prove every stored file and every sum; reads every file."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from pipeline.ledger.states import JobState
+from pipeline.ledger.states import AttemptMoney, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +101,34 @@ class BatchStatus:
     last_run: str | None
     last_started_at: float | None
     last_exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One request that may have cost money, as a bill is held against it.
+
+    Attributes:
+        key: Of its job.
+        day: The local date it counts in.
+        started_at: When its price was reserved, in seconds since 1970.
+        ended_at: When its outcome was written down; of a run that died, whenever somebody noticed. None: not yet.
+        request_id: The provider's name for it, or "".
+        troubled: Whether it ended without a picture.
+        judged: Whether somebody has said since what became of the money.
+        under_way: Whether a run that is on waits for its answer.
+        open_of_job: How many requests of the same job have unknown or reserved money.
+    """
+
+    id: int
+    key: str
+    model: str
+    day: str
+    money: AttemptMoney
+    price_microusd: int
+    started_at: float
+    ended_at: float | None
+    request_id: str = ""
+    troubled: bool = False
+    judged: bool = False
+    under_way: bool = False
+    open_of_job: int = 0

@@ -172,6 +172,18 @@ def read_base_url(value: Any) -> str:
     return text
 
 
+def read_path(value: Any) -> str:
+    """Take a path below an address's host, such as ``/api/log/self``.
+
+    Raises:
+        PydanticCustomError: It does not begin with ``/``, or has a query, a fragment or blanks.
+    """
+    text = read_text(value)
+    if not re.fullmatch(r"/[^\s?#\\]*", text):
+        raise _wrong("must be a path such as /api/log/self", "without a host, a query or a fragment")
+    return text
+
+
 def read_host(value: Any) -> str:
     """Take ``host`` or ``host:port``, in lower case.
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from pipeline.catalog import Wire
+from pipeline.catalog import LogKind, Wire
 from pipeline.manifest.fields import (
     Factor,
     Format,
@@ -24,6 +24,7 @@ from pipeline.manifest.fields import (
     read_base_url,
     read_env_name,
     read_host,
+    read_path,
     read_text,
     read_version,
 )
@@ -34,6 +35,8 @@ _Host = Annotated[str, BeforeValidator(read_host)]
 _Hosts = Annotated[tuple[_Host, ...], Field(strict=False)]
 _Version = Annotated[Literal[1], BeforeValidator(read_version)]
 _Word = Annotated[Wire, BeforeValidator(read_text)]
+_LogKind = Annotated[LogKind, BeforeValidator(read_text)]
+_Path = Annotated[str, BeforeValidator(read_path)]
 _OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
 _Variables = dict[str, Texts]
 
@@ -76,6 +79,16 @@ class OutputKeys(_Written):
     file: Text = Field("{index:05}-{slug}-{ratio}", description="The file's name, without its suffix.")
 
 
+class LogKeys(_Written):
+    """Where the provider tells what it billed. The token itself never stands here: only its variable's name."""
+
+    kind: _LogKind | None = Field(None, description="What it speaks: one-api.")
+    path: _Path | None = Field(None, description="Below the base URL's origin, with its leading /.")
+    token_env: _EnvName | None = Field(None, description="The environment variable that holds the account's token.")
+    user_env: _EnvName | None = Field(None, description="The one that holds the account's number, where it is wanted.")
+    units_per_usd: Whole | None = Field(None, ge=1, le=1_000_000_000, description="The log's units in a US dollar.")
+
+
 class ProviderKeys(_Written):
     """A provider profile with some of it changed. The key itself never stands here: only its variable's name."""
 
@@ -87,6 +100,7 @@ class ProviderKeys(_Written):
     allow_hosts: _Hosts | None = Field(None, description="Hosts on private addresses that downloads may reach.")
     prices: dict[str, Usd] = Field({}, description="US dollars a picture, by model; added to the profile's.")
     credit_factor: Factor | None = Field(None, ge=1, le=10, description="What a dollar paid is credited as.")
+    log: LogKeys | None = Field(None, description="Where the provider tells what it billed, for reconcile.")
 
 
 class JobKeys(DefaultsKeys):

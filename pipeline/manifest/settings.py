@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.catalog import Profile, models, profiles
+from pipeline.catalog import Profile, ProviderLog, models, profiles
 from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
 from pipeline.manifest.schema import LimitsKeys, ProviderKeys
 
@@ -64,6 +64,9 @@ def profile_of(written: str | ProviderKeys) -> Profile:
             hint = nearest(model, models()) or listed(models())
             faults.found.append(UnfitError("prices", f"there is no model named {shown(model)} in the catalog", hint))
     faults.settle()
-    changed = keys.model_dump(exclude_none=True, exclude={"profile", "prices"})
+    changed = keys.model_dump(exclude_none=True, exclude={"profile", "prices", "log"})
     base = profiles()[keys.profile]
-    return base.model_copy(update={**changed, "prices": {**base.prices, **keys.prices}})
+    log = base.log
+    if keys.log is not None:
+        log = (log or ProviderLog()).model_copy(update=keys.log.model_dump(exclude_none=True))
+    return base.model_copy(update={**changed, "prices": {**base.prices, **keys.prices}, "log": log})

@@ -1,5 +1,6 @@
 """What the provider speaks: the request, the answer, and every way it refuses, with what happened to the money."""
 
+from pipeline.provider.billing import Billed, BillingLog
 from pipeline.provider.client import Answer, ImagesClient, Poster
 from pipeline.provider.errors import (
     AccountRefusedError,
@@ -21,6 +22,8 @@ __all__ = [
     "Answer",
     "AnswerLostError",
     "BadKeyError",
+    "Billed",
+    "BillingLog",
     "EmptyAccountError",
     "ImagesClient",
     "ModelRefusedError",

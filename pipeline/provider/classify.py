@@ -148,8 +148,13 @@ def classify(response: ApiResponse, *, wall: float, kind: str = "") -> ProviderE
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The provider's name for the exchange, or "" where it gave none."""
-    return clean(headers.get("x-request-id") or headers.get("request-id") or "")[:200]
+    """The provider's name for the exchange, or "" where it gave none.
+
+    A gateway's own header goes first: its log of what it billed knows that name, while the others may be those of the
+    model's vendor, handed through.
+    """
+    names = ("x-oneapi-request-id", "x-request-id", "request-id")
+    return clean(next(filter(None, map(headers.get, names)), ""))[:200]
 
 
 def _message(complaint: Complaint) -> str:

@@ -3,9 +3,11 @@
 from pipeline.transport.api import MAX_BODY_BYTES, ApiResponse, ApiTimeouts, ApiTransport
 from pipeline.transport.download import MAX_REDIRECTS, Download, DownloadTransport
 from pipeline.transport.faults import ForbiddenAddressError, LostError, NeverSentError, TransportError
+from pipeline.transport.lookup import MAX_LOOKUP_BYTES, LookupTransport
 
 __all__ = [
     "MAX_BODY_BYTES",
+    "MAX_LOOKUP_BYTES",
     "MAX_REDIRECTS",
     "ApiResponse",
     "ApiTimeouts",
@@ -13,6 +15,7 @@ __all__ = [
     "Download",
     "DownloadTransport",
     "ForbiddenAddressError",
+    "LookupTransport",
     "LostError",
     "NeverSentError",
     "TransportError",

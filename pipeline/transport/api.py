@@ -11,17 +11,14 @@ from typing import Any, Self
 import aiohttp
 import anyio
 
-from pipeline.errors import ConfigurationError
-from pipeline.transport.body import inflate, next_chunk
+from pipeline.transport.body import inflate, read_whole
 from pipeline.transport.faults import FAULTS, broken, translate
 from pipeline.transport.origins import parse_base_url
+from pipeline.transport.secrecy import blot, usable_secret
 from pipeline.transport.session import lower_headers, open_session
 
 #: A picture of 64 MiB in base64 still fits; more is not an answer.
 MAX_BODY_BYTES = 100 * 1024 * 1024
-
-#: A shorter key is too likely to be found in an answer by chance to be blotted out of it.
-_MIN_SECRET_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +88,7 @@ class ApiTransport:
         target = parse_base_url(base_url)
         self._base_url = str(target.url).rstrip("/")
         self._host = target.origin.authority
-        self._key = _usable_key(api_key)
+        self._key = usable_secret(api_key or "", "API key")
         self._stack = contextlib.AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
@@ -131,7 +128,9 @@ class ApiTransport:
         response = await self._send(path, json.dumps(payload).encode(), timeouts)
         try:
             began = anyio.current_time()
-            body, complete = await _read(response.content, timeouts)
+            body, complete = await read_whole(
+                response.content, chunk_s=timeouts.chunk_s, body_s=timeouts.body_s, limit_bytes=MAX_BODY_BYTES
+            )
             reading_s = anyio.current_time() - began
         finally:
             response.close()
@@ -141,7 +140,7 @@ class ApiTransport:
         return ApiResponse(
             status=response.status,
             headers=lower_headers(response),
-            body=self._blot(body),
+            body=blot(body, self._key),
             complete=complete,
             reading_s=reading_s,
         )
@@ -166,26 +165,3 @@ class ApiTransport:
             except FAULTS as fault:
                 raise translate(fault, host=self._host, sent=attempt.sent) from None
         raise broken("timeout", host=self._host, sent=attempt.sent)
-
-    def _blot(self, body: bytes) -> bytes:
-        """Errors like to repeat the key they refuse, and bodies end up in messages."""
-        key = self._key.encode()
-        return body.replace(key, b"[key]") if len(key) >= _MIN_SECRET_BYTES else body
-
-
-def _usable_key(api_key: str | None) -> str:
-    key = (api_key or "").strip()
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigurationError("the API key has characters that no key has", remedy="copy it again")
-    return key
-
-
-async def _read(content: aiohttp.StreamReader, timeouts: ApiTimeouts) -> tuple[bytes, bool]:
-    held = bytearray()
-    with anyio.move_on_after(timeouts.body_s), contextlib.suppress(*FAULTS):
-        while len(held) <= MAX_BODY_BYTES:
-            chunk = await next_chunk(content, within_s=timeouts.chunk_s)
-            if not chunk:
-                return bytes(held), True
-            held += chunk
-    return bytes(held[:MAX_BODY_BYTES]), False

@@ -1,9 +1,12 @@
 """Reading a body: each chunk in time, and unpacked where it came packed though nobody asked for that."""
 
+import contextlib
 import zlib
 
 import aiohttp
 import anyio
+
+from pipeline.transport.faults import FAULTS
 
 
 async def next_chunk(content: aiohttp.StreamReader, *, within_s: float) -> bytes:
@@ -15,6 +18,25 @@ async def next_chunk(content: aiohttp.StreamReader, *, within_s: float) -> bytes
     """
     with anyio.fail_after(within_s):
         return await content.readany()
+
+
+async def read_whole(
+    content: aiohttp.StreamReader, *, chunk_s: float, body_s: float, limit_bytes: int
+) -> tuple[bytes, bool]:
+    """What came of a body, at most ``limit_bytes`` of it, and whether that is all.
+
+    Args:
+        chunk_s: The longest wait between two pieces, in seconds.
+        body_s: The longest time for all of them, so that a trickle ends.
+    """
+    held = bytearray()
+    with anyio.move_on_after(body_s), contextlib.suppress(*FAULTS):
+        while len(held) <= limit_bytes:
+            chunk = await next_chunk(content, within_s=chunk_s)
+            if not chunk:
+                return bytes(held), True
+            held += chunk
+    return bytes(held[:limit_bytes]), False
 
 
 def inflate(body: bytes, *, limit_bytes: int) -> tuple[bytes, bool]:
