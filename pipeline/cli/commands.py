@@ -137,6 +137,41 @@ def status(output: Output = Path("output"), ledger: LedgerFile = None, json: Jso
 
 
 @app.command()
+def reconcile(
+    manifest: Annotated[
+        Path | None, typer.Argument(metavar="MANIFEST", help="A manifest, for the provider it names.")
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="A provider's profile, instead of a manifest.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The first day; the ledger's first, at most 31 days back.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="The last day; today if not given.")] = None,
+    token_name: Annotated[
+        str, typer.Option(metavar="NAME", help="Only what the provider billed to its API key of that name.")
+    ] = "",
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Compare the ledger with the provider's own log of what it billed; changes neither."""
+    from pipeline.cli.reconciling import places, show_reconciliation
+
+    return show_reconciliation(
+        ledger_path(output, ledger),
+        manifest=manifest,
+        provider=provider,
+        since=since,
+        until=until,
+        token_name=token_name,
+        words=places(output, ledger),
+        json=json,
+    )
+
+
+@app.command()
 def models(json: Json = False, debug: Debug = False) -> int:
     """List the models: prices, parameters, and when to use which."""
     from pipeline.cli.catalog import show_models
@@ -180,6 +215,11 @@ def simulate(
     wire: Annotated[str, typer.Option(help="Where parameters are looked for: flat, extra_body or both.")] = "flat",
     scale: Annotated[int, typer.Option(help="Draw pictures at 1/N of their size: 1, 2, 4, 8 or 16.")] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    log_token: Annotated[
+        list[str] | None, typer.Option(help="A token to show the log of charges to; none given: any.")
+    ] = None,
+    log_form: Annotated[str, typer.Option(help="How a page of that log comes: list or items.")] = "list",
+    log_ids: Annotated[bool, typer.Option("--log-ids/--no-log-ids", help="Whether it names the requests.")] = True,
     debug: Debug = False,
 ) -> int:
     """Serve a make-believe provider until stopped: real HTTP, real pictures, make-believe money."""
@@ -200,6 +240,9 @@ def simulate(
         wire=wire,
         scale=scale,
         seed=seed,
+        log_tokens=log_token or [],
+        log_form=log_form,
+        log_request_ids=log_ids,
     )
 
 

@@ -9,10 +9,20 @@ import anyio
 from pipeline.errors import ExitCode, OutputError, UsageError
 from pipeline.money import format_usd, parse_usd
 from pipeline.simulator import FAULTS, Fault, Simulator, SimulatorSettings
-from pipeline.simulator.settings import Answer, Wire
+from pipeline.simulator.settings import Answer, LogForm, Wire
 
 
-def serve(*, keys: list[str], balance: str | None, faults: list[str], answer: str, wire: str, **others: Any) -> int:
+def serve(
+    *,
+    keys: list[str],
+    log_tokens: list[str],
+    balance: str | None,
+    faults: list[str],
+    answer: str,
+    wire: str,
+    log_form: str,
+    **others: Any,
+) -> int:
     """Serve until SIGINT or SIGTERM, then say what was charged.
 
     Raises:
@@ -21,10 +31,13 @@ def serve(*, keys: list[str], balance: str | None, faults: list[str], answer: st
     """
     if answer not in get_args(Answer) or wire not in get_args(Wire):
         raise UsageError(f"--answer is one of {', '.join(get_args(Answer))}; --wire one of {', '.join(get_args(Wire))}")
-    others |= {"answer": answer, "wire": wire}
+    if log_form not in get_args(LogForm):
+        raise UsageError(f"--log-form is one of {', '.join(get_args(LogForm))}")
+    others |= {"answer": answer, "wire": wire, "log_form": log_form}
     try:
         made = SimulatorSettings(
             keys=frozenset(keys),
+            log_tokens=frozenset(log_tokens),
             balance_microusd=None if balance is None else parse_usd(balance),
             faults=tuple(_fault(text) for text in faults),
             **others,

@@ -18,6 +18,7 @@ from pipeline.simulator.gallery import Gallery
 from pipeline.simulator.gate import Gate
 from pipeline.simulator.generations import Generations, check_key
 from pipeline.simulator.links import LinkSigner
+from pipeline.simulator.logbook import Logbook
 from pipeline.simulator.refusals import RefusalError, as_refusal
 from pipeline.simulator.settings import SimulatorSettings
 from pipeline.simulator.studio import Studio
@@ -64,6 +65,7 @@ class Simulator:
             trickle_bytes_per_s=settings.trickle_bytes_per_s,
             wall=time.time,
         )
+        self._logbook = Logbook(settings=settings, account=self._account, opened_at=time.time())
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
 
@@ -132,6 +134,7 @@ class Simulator:
         router = application.router
         router.add_post("/v1/images/generations", self._generations.post)
         router.add_get("/v1/models", self._get_models, allow_head=False)
+        router.add_get("/api/log/self", self._logbook.get, allow_head=False)
         for folder in ("delivery", "moved"):
             router.add_get(f"/{folder}/{{picture}}/{{file}}", self._downloads.get, allow_head=False)
         router.add_get("/simulator/bill", self._get_bill, allow_head=False)

@@ -9,6 +9,7 @@ from typing import Literal
 from pipeline.simulator.faults import Fault
 
 Wire = Literal["flat", "extra_body", "both"]
+LogForm = Literal["list", "items"]
 Answer = Literal["url", "relative_url", "b64_json", "b64_json_prefixed", "data_url"]
 
 #: The real sizes are multiples of 16, so these leave the ratio exact.
@@ -45,6 +46,9 @@ class SimulatorSettings:
         trickle_bytes_per_s: The speed of the fault ``dl_trickle``; by default far below any honest line.
         scale: Pictures are drawn at one over this of their real size: 1, 2, 4, 8 or 16.
         seed: Of everything random.
+        log_tokens: The tokens that the log of charges is shown to; empty: any, but not none.
+        log_form: How a page of it comes: as a ``list``, with pages from 0, or as ``items``, with pages from 1.
+        log_request_ids: Whether its entries name the request.
 
     Raises:
         ValueError: A number is out of its bounds.
@@ -70,6 +74,9 @@ class SimulatorSettings:
     trickle_bytes_per_s: int = 400
     scale: int = 1
     seed: int = 0
+    log_tokens: frozenset[str] = frozenset()
+    log_form: LogForm = "list"
+    log_request_ids: bool = True
 
     def __post_init__(self) -> None:
         spans = (self.window_s, self.latency_s, self.latency_spread, self.slow_end_s, self.retry_after_s or 0)

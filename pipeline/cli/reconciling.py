@@ -1,0 +1,250 @@
+"""``fluxbatch reconcile``: the ledger beside the provider's own log of what it billed."""
+
+import os
+import shlex
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.catalog import Profile, profiles
+from pipeline.cli.tables import table
+from pipeline.errors import ExitCode, UsageError
+from pipeline.ledger import Ledger
+from pipeline.manifest import load_manifest
+from pipeline.money import format_usd
+from pipeline.provider import Billed
+from pipeline.reconcile import DayLine, Finding, Reconciliation
+from pipeline.reconcile.findings import counted, signed_usd
+from pipeline.report import to_json
+from pipeline.runner.reconciling import Asked, reconcile
+
+#: Jobs and entries shown one by one; --json has all.
+SHOWN = 10
+#: Digits of a key in a command: two jobs of a ledger with a million have the same ones once in 500 ledgers.
+_KEY_DIGITS = 12
+_KEYS_A_COMMAND = 50
+
+
+def show_reconciliation(
+    path: Path,
+    *,
+    manifest: Path | None,
+    provider: str | None,
+    since: str | None,
+    until: str | None,
+    token_name: str,
+    words: str,
+    json: bool,
+) -> int:
+    """Compare, and print what differs and what can be done.
+
+    Args:
+        path: The ledger.
+        words: The options that lead another command to the same ledger.
+    """
+    asked = Asked(since=_date("--since", since), until=_date("--until", until), token_name=token_name)
+    Ledger(path).close()  # there is one, or this says so
+    profile = _profile(path, manifest, provider)
+
+    async def run() -> Reconciliation:
+        return await reconcile(profile, ledger=path, asked=asked, environment=os.environ)
+
+    found = anyio.run(run)
+    code = ExitCode.MONEY_UNCLEAR if found.findings else ExitCode.OK
+    if json:
+        sys.stdout.write(to_json(_as_json(found, profile, path, code)) + "\n")
+    else:
+        _show(found, profile, words)
+    return int(code)
+
+
+def _profile(path: Path, manifest: Path | None, provider: str | None) -> Profile:
+    """The provider: of the manifest, by its name, or the only one of the ledger's with real money."""
+    if manifest is not None and provider is not None:
+        raise UsageError("a manifest names its provider already", remedy="leave out --provider")
+    if manifest is not None:
+        return load_manifest(manifest).profile
+    if provider is None:
+        with Ledger(path) as ledger:
+            known = ledger.providers()
+        real = [name for name, simulated in known if not simulated] or [name for name, _ in known]
+        if len(real) != 1:
+            told = f"the ledger has money at {', '.join(real)}" if real else "the ledger has no runs"
+            raise UsageError(f"{told}: which provider is to be asked?", remedy="say --provider PROFILE, or a manifest")
+        provider = real[0]
+    if provider not in profiles():
+        raise UsageError(f"there is no provider profile named {provider!r}", remedy=f"one of {', '.join(profiles())}")
+    return profiles()[provider]
+
+
+def _date(option: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} {text}: not a date", remedy=f"write it as in {option} 2026-11-23") from None
+
+
+def _show(found: Reconciliation, profile: Profile, words: str) -> None:
+    console = Console(highlight=False)
+    good = not found.findings
+    console.print(Text(_verdict(found, profile), style="bold green" if good else "bold yellow"), soft_wrap=True)
+    if found.lines:
+        columns = [("day", "left"), ("model", "left"), ("ledger", "right"), ("unknown", "right"), ("log", "right")]
+        rows = [_row(line) for line in found.lines]
+        rows += [_row(_total(found.lines))] if len(rows) > 1 else []
+        console.print(table([*columns, ("difference", "right")], rows))
+    for finding in found.findings:
+        console.print(Text(finding.message, style="bold"), soft_wrap=True)
+        for line in _details(finding, words):
+            console.print(Text(f"  {line}"), soft_wrap=True)
+    for line in _notes(found):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _verdict(found: Reconciliation, profile: Profile) -> str:
+    since, until = found.period.since, found.period.until
+    days = f"on {since}" if since == until else f"from {since} to {until}"
+    of = f"{profile.name} {days}"
+    if not found.findings:
+        return f"{of}: ledger and log agree" if found.lines else f"{of}: nothing in the ledger, nothing in the log"
+    return f"{of}: {counted(len(found.findings), 'difference')} to look at"
+
+
+def _row(line: DayLine) -> tuple[str, ...]:
+    differs = line.difference or line.difference_microusd
+    return (
+        line.day,
+        line.model,
+        _amount(line.spent, line.spent_microusd),
+        _amount(line.unknown, line.unknown_microusd),
+        _amount(line.billed, line.billed_microusd),
+        f"{line.difference:+,} {signed_usd(line.difference_microusd)}" if differs else "",
+    )
+
+
+def _total(lines: tuple[DayLine, ...]) -> DayLine:
+    total = DayLine(day="total", model="")
+    for line in lines:
+        total.spent += line.spent
+        total.spent_microusd += line.spent_microusd
+        total.unknown += line.unknown
+        total.unknown_microusd += line.unknown_microusd
+        total.billed += line.billed
+        total.billed_microusd += line.billed_microusd
+    return total
+
+
+def _amount(number: int, microusd: int) -> str:
+    return f"{number:,} ${format_usd(microusd)}" if number else ""
+
+
+def _details(finding: Finding, words: str) -> list[str]:
+    """What can be done, and which requests it is about where no command names them."""
+    told = [_entry(entry) for entry in finding.entries[:SHOWN]]
+    commands = _commands(finding, words)
+    if finding.keys and not commands and finding.kind != "price":
+        told.append(f"jobs: {' '.join(key[:_KEY_DIGITS] for key in finding.keys[:SHOWN])}")
+    if max(len(finding.entries), 0 if commands else len(finding.keys)) > SHOWN and finding.kind != "price":
+        told.append("and more: --json has all")
+    return told + [f"-> {line}" for line in (*commands, finding.advice) if line]
+
+
+def _commands(finding: Finding, words: str) -> list[str]:
+    choices = ((finding.billed, "--billed"), (finding.not_billed, "--not-billed"))
+    return [
+        f"fluxbatch ledger resolve {' '.join(key[:_KEY_DIGITS] for key in some)} {word}{words}"
+        for keys, word in choices
+        for some in (keys[start : start + _KEYS_A_COMMAND] for start in range(0, len(keys), _KEYS_A_COMMAND))
+    ]
+
+
+def _entry(entry: Billed) -> str:
+    at = datetime.fromtimestamp(entry.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    names = f"  {entry.request_id}" if entry.request_id else ""
+    names += f"  (API key {entry.token_name})" if entry.token_name else ""
+    return f"{at}  {entry.model}  ${format_usd(entry.microusd)}{names}"
+
+
+def _notes(found: Reconciliation) -> list[str]:
+    """What is worth knowing, and nobody's task."""
+    notes = []
+    if found.by_time:
+        pairs = found.by_name + found.by_time
+        notes.append(f"{found.by_time:,} of {counted(pairs, 'pair')} told by model and time, the others by request id")
+    if found.under_way:
+        notes.append(f"{counted(found.under_way, 'request')} under way, not compared: look again when they have ended")
+    if found.others:
+        what = ", ".join(
+            f"{number:,} {model} ${format_usd(amount)}" for model, (number, amount) in found.others.items()
+        )
+        notes.append(f"The account has paid for other models, too, which are not compared: {what}")
+    return notes
+
+
+def _as_json(found: Reconciliation, profile: Profile, path: Path, code: ExitCode) -> dict[str, Any]:
+    return {
+        "ledger": str(path),
+        "provider": profile.name,
+        "simulated": profile.simulated,
+        "since": found.period.since.isoformat(),
+        "until": found.period.until.isoformat(),
+        "days": [{"day": line.day, "model": line.model, **_line_json(line)} for line in found.lines],
+        "total": _line_json(_total(found.lines)),
+        "findings": [_finding_json(finding) for finding in found.findings],
+        "matched_by_name": found.by_name,
+        "matched_by_time": found.by_time,
+        "under_way": found.under_way,
+        "other_models": {
+            model: {"billed": number, "billed_usd": format_usd(amount)}
+            for model, (number, amount) in found.others.items()
+        },
+        "exit_code": int(code),
+    }
+
+
+def _line_json(line: DayLine) -> dict[str, Any]:
+    return {
+        "spent": line.spent,
+        "spend_usd": format_usd(line.spent_microusd),
+        "unknown": line.unknown,
+        "unknown_usd": format_usd(line.unknown_microusd),
+        "billed": line.billed,
+        "billed_usd": format_usd(line.billed_microusd),
+        "difference": line.difference,
+        "difference_usd": format_usd(line.difference_microusd),
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "count": finding.count,
+        "amount_usd": format_usd(finding.microusd),
+        "message": finding.message,
+        "advice": finding.advice,
+        "keys": list(finding.keys),
+        "resolve_billed": list(finding.billed),
+        "resolve_not_billed": list(finding.not_billed),
+        "entries": [
+            {
+                "at": datetime.fromtimestamp(entry.at).astimezone().isoformat(),
+                "model": entry.model,
+                "amount_usd": format_usd(entry.microusd),
+                "request_id": entry.request_id,
+                "token_name": entry.token_name,
+            }
+            for entry in finding.entries
+        ],
+    }
+
+
+def places(output: Path, ledger: str | None) -> str:
+    """The options that lead another command to the same ledger; "" where it finds it by itself."""
+    if ledger is not None:
+        return f" --ledger {shlex.quote(ledger)}"
+    return "" if output == Path("output") else f" --output {shlex.quote(str(output))}"
