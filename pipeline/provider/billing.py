@@ -36,6 +36,8 @@ _MAX_UNITS = 10**15
 _BAD_TOKEN = re.compile("(?i)token|access|unauthori|forbidden|denied|log ?in|new-api-user|令牌|无权|权限|登录")
 _SHORTER = "compare a shorter period: --since DATE --until DATE"
 
+_Entry = dict[str, Any]
+
 
 class Getter(Protocol):
     """What the log needs of a transport; see ``pipeline.transport.LookupTransport``."""
@@ -107,7 +109,7 @@ class BillingLog:
             remedy="try again when the account is quiet, or compare full days only: --until DATE",
         )
 
-    async def _pages(self, query: Mapping[str, str | int]) -> tuple[list[Any], list[Any]]:
+    async def _pages(self, query: Mapping[str, str | int]) -> tuple[list[_Entry], list[_Entry]]:
         """Every entry on every page up to an empty one, and the first page as it came."""
         first = before = await self._page(query, 0)
         entries = list(first)
@@ -126,7 +128,7 @@ class BillingLog:
             f"{self._getter.host}: the log has more than {len(entries):,} entries in that time", remedy=_SHORTER
         )
 
-    async def _page(self, query: Mapping[str, str | int], number: int) -> list[Any]:
+    async def _page(self, query: Mapping[str, str | int], number: int) -> list[_Entry]:
         for tried in range(1, _TRIES + 1):
             wait_s = float(tried)
             try:
@@ -169,7 +171,7 @@ class BillingLog:
             raise problem
         return problem
 
-    def _entries(self, body: bytes) -> list[Any]:
+    def _entries(self, body: bytes) -> list[_Entry]:
         try:
             document = read_json(body)
         except ValueError:
@@ -188,14 +190,12 @@ class BillingLog:
         page = data.get("items", ()) if isinstance(data, dict) else data
         if page is None:  # how Go writes an empty list
             return []
-        if not isinstance(page, list):
+        if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
             raise self._unreadable("it has no list of entries")
         return page
 
-    def _billed(self, entry: Any) -> Billed | None:
+    def _billed(self, entry: _Entry) -> Billed | None:
         """An entry as it counts; None for a top-up, a grant, and whatever else is no consumption."""
-        if not isinstance(entry, dict):
-            raise self._unreadable("an entry is not a JSON object")
         if entry.get("type") != _CONSUMPTION:
             return None
         at, units = entry.get("created_at"), entry.get("quota")
@@ -224,17 +224,16 @@ class BillingLog:
         )
 
 
-def _telling(page: list[Any]) -> bool:
+def _telling(page: list[_Entry]) -> bool:
     """Whether a page that comes twice must be the same page, rather than the next one with entries just like these."""
-    entries = [entry for entry in page if isinstance(entry, dict)]
     return (
         len(page) < PAGE_SIZE
-        or any(entry.get("id") or _request_id(entry) for entry in entries)
-        or len({entry.get("created_at") for entry in entries}) > 1
+        or any(entry.get("id") or _request_id(entry) for entry in page)
+        or any(entry.get("created_at") != page[0].get("created_at") for entry in page)
     )
 
 
-def _request_id(entry: Mapping[str, Any]) -> str:
+def _request_id(entry: _Entry) -> str:
     """The name of the request, beside the rest or inside ``other``, which is JSON in a text, or an object."""
     other: Any = entry.get("other")
     if isinstance(other, str):
