@@ -176,7 +176,9 @@ def test_every_exit_code_is_documented() -> None:
     assert [int(code) for code in ExitCode if not re.search(rf"^\| {int(code)} \|", text, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("word", ["FLUXBATCH_API_KEY", "FLUXBATCH_BASE_URL"])
+@pytest.mark.parametrize(
+    "word", ["FLUXBATCH_API_KEY", "FLUXBATCH_BASE_URL", "FLUXBATCH_LOG_TOKEN", "FLUXBATCH_LOG_USER"]
+)
 def test_every_environment_variable_is_documented(word: str) -> None:
     assert is_documented(word)
 

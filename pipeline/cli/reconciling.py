@@ -4,11 +4,13 @@ import os
 import shlex
 import sys
 from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import anyio
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.catalog import Profile, profiles
@@ -91,19 +93,28 @@ def _date(option: str, text: str | None) -> date | None:
 
 def _show(found: Reconciliation, profile: Profile, words: str) -> None:
     console = Console(highlight=False)
-    good = not found.findings
-    console.print(Text(_verdict(found, profile), style="bold green" if good else "bold yellow"), soft_wrap=True)
+    _say(console, _verdict(found, profile), style="bold yellow" if found.findings else "bold green")
     if found.lines:
-        columns = [("day", "left"), ("model", "left"), ("ledger", "right"), ("unknown", "right"), ("log", "right")]
-        rows = [_row(line) for line in found.lines]
-        rows += [_row(_total(found.lines))] if len(rows) > 1 else []
-        console.print(table([*columns, ("difference", "right")], rows))
+        columns = [("day and model", "left"), ("ledger", "right"), ("unknown", "right"), ("log", "right")]
+        console.print(table([*columns, ("difference", "right")], _rows(found.lines)))
     for finding in found.findings:
-        console.print(Text(finding.message, style="bold"), soft_wrap=True)
-        for line in _details(finding, words):
+        _say(console, finding.message, style="bold")
+        for line in _subjects(finding):
             console.print(Text(f"  {line}"), soft_wrap=True)
+        for line in _commands(finding, words):
+            console.print(Text(f"  -> {line}"), soft_wrap=True)  # never folded, so that it can be copied
+        if finding.advice:
+            _say(console, f"-> {finding.advice}", indent=2)
     for line in _notes(found):
-        console.print(Text(line), soft_wrap=True)
+        _say(console, line)
+
+
+def _say(console: Console, words: str, *, style: str = "", indent: int = 0) -> None:
+    """Print a sentence; on a terminal it is wrapped between words, elsewhere it stays one line."""
+    if console.is_terminal:
+        console.print(Padding(Text(words, style=style), (0, 0, 0, indent)))
+    else:
+        console.print(Text(" " * indent + words, style=style), soft_wrap=True)
 
 
 def _verdict(found: Reconciliation, profile: Profile) -> str:
@@ -115,11 +126,19 @@ def _verdict(found: Reconciliation, profile: Profile) -> str:
     return f"{of}: {counted(len(found.findings), 'difference')} to look at"
 
 
-def _row(line: DayLine) -> tuple[str, ...]:
+def _rows(lines: tuple[DayLine, ...]) -> list[tuple[str, ...]]:
+    """Each day above its models, and the total at the end."""
+    rows: list[tuple[str, ...]] = []
+    for day, models in groupby(lines, key=lambda line: line.day):
+        rows.append((day, "", "", "", ""))
+        rows += [_row(f" {line.model}", line) for line in models]
+    return [*rows, _row("total", _total(lines))] if len(lines) > 1 else rows
+
+
+def _row(title: str, line: DayLine) -> tuple[str, ...]:
     differs = line.difference or line.difference_microusd
     return (
-        line.day,
-        line.model,
+        title,
         _amount(line.spent, line.spent_microusd),
         _amount(line.unknown, line.unknown_microusd),
         _amount(line.billed, line.billed_microusd),
@@ -143,15 +162,12 @@ def _amount(number: int, microusd: int) -> str:
     return f"{number:,} ${format_usd(microusd)}" if number else ""
 
 
-def _details(finding: Finding, words: str) -> list[str]:
-    """What can be done, and which requests it is about where no command names them."""
-    told = [_entry(entry) for entry in finding.entries[:SHOWN]]
-    commands = _commands(finding, words)
-    if finding.keys and not commands and finding.kind != "price":
-        told.append(f"jobs: {' '.join(key[:_KEY_DIGITS] for key in finding.keys[:SHOWN])}")
-    if max(len(finding.entries), 0 if commands else len(finding.keys)) > SHOWN and finding.kind != "price":
-        told.append("and more: --json has all")
-    return told + [f"-> {line}" for line in (*commands, finding.advice) if line]
+def _subjects(finding: Finding) -> list[str]:
+    """Which requests it is about, where no command names them."""
+    told = [_entry(entry) for entry in finding.entries]
+    if finding.kind != "price" and not (finding.billed or finding.not_billed):
+        told += [f"job {key[:_KEY_DIGITS]}" for key in finding.keys]
+    return told if len(told) <= SHOWN else [*told[:SHOWN], f"and {len(told) - SHOWN:,} more: --json has all"]
 
 
 def _commands(finding: Finding, words: str) -> list[str]:
@@ -165,9 +181,9 @@ def _commands(finding: Finding, words: str) -> list[str]:
 
 def _entry(entry: Billed) -> str:
     at = datetime.fromtimestamp(entry.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    names = f"  {entry.request_id}" if entry.request_id else ""
-    names += f"  (API key {entry.token_name})" if entry.token_name else ""
-    return f"{at}  {entry.model}  ${format_usd(entry.microusd)}{names}"
+    names = f" {entry.request_id}" if entry.request_id else ""
+    names += f" key {entry.token_name}" if entry.token_name else ""
+    return f"{at} {entry.model} ${format_usd(entry.microusd)}{names}"
 
 
 def _notes(found: Reconciliation) -> list[str]:

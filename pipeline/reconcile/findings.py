@@ -66,16 +66,16 @@ def lost_answers(
 
 #: What each verdict is called, and how it is told of so many lost answers.
 _TOLD: dict[Verdict | None, tuple[str, str]] = {
-    Verdict.BILLED: ("billed", "{answers} {were} billed: the log has them by name"),
+    Verdict.BILLED: ("billed", "{answers} {were} billed: named in the log"),
     Verdict.PROBABLY: (
         "probably_billed",
-        "{answers} {were} probably billed: the log has entries of their time that nothing else explains",
+        "{answers} {were} probably billed: nothing else explains what the log has then",
     ),
     Verdict.PERHAPS: (
         "perhaps_billed",
         "{answers}, of which {hits} {hits_were} probably billed: the log cannot tell which, and the sum is the same",
     ),
-    Verdict.ABSENT: ("not_billed", "{answers} {were} probably not billed: the log has nothing of them"),
+    Verdict.ABSENT: ("not_billed", "{answers} {were} probably not billed: nothing in the log fits"),
     None: (
         "mixed",
         "{answers}, of which {hits} {hits_were} probably billed, of jobs with others that cannot be settled apart",

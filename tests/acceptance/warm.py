@@ -22,7 +22,8 @@ import anyio
 #: What a command loads when it is called.
 _LOADED_LATE = (
     "coverage", "pipeline.cli.bookkeeping", "pipeline.cli.catalog", "pipeline.cli.checking", "pipeline.cli.commands",
-    "pipeline.cli.planning", "pipeline.cli.running", "pipeline.cli.simulating", "pyarrow.parquet",
+    "pipeline.cli.planning", "pipeline.cli.reconciling", "pipeline.cli.running", "pipeline.cli.simulating",
+    "pyarrow.parquet",
 )  # fmt: skip
 _LONGEST_REQUEST_BYTES = 200_000
 

@@ -132,3 +132,11 @@ def test_the_catalog_is_read_once() -> None:
     assert models() is models()
     assert profiles() is profiles()
     assert uses() is uses()
+
+
+def test_the_providers_log_is_the_documents() -> None:
+    log = profiles()["apiyi"].log
+    assert log is not None
+    assert (log.kind, log.path, log.units_per_usd) == ("one-api", "/api/log/self", 500_000)
+    assert (log.token_env, log.user_env) == ("FLUXBATCH_LOG_TOKEN", "FLUXBATCH_LOG_USER")
+    assert profiles()["simulator"].log == log

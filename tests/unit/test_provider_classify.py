@@ -119,11 +119,12 @@ def test_the_facts_of_the_response_are_kept() -> None:
         ({"request_id": "b"}, "b"),
         ({"x_request_id": "a", "request_id": "b"}, "a"),
         ({"x_request_id": "", "request_id": "b"}, "b"),
+        ({"x_oneapi_request_id": "c", "x_request_id": "a", "request_id": "b"}, "c"),
         ({"x_request_id": "x" * 999}, "x" * 200),
         ({}, ""),
     ],
 )
-def test_the_request_id_has_two_names(headers: dict[str, str], request_id: str) -> None:
+def test_the_request_id_has_three_names(headers: dict[str, str], request_id: str) -> None:
     assert _error(500, **headers).request_id == request_id
 
 
