@@ -61,7 +61,7 @@ def show_reconciliation(
     if json:
         sys.stdout.write(to_json(_as_json(found, profile, path, code)) + "\n")
     else:
-        _show(found, profile, words)
+        show(found, profile, words, Console(highlight=False))
     return int(code)
 
 
@@ -91,8 +91,8 @@ def _date(option: str, text: str | None) -> date | None:
         raise UsageError(f"{option} {text}: not a date", remedy=f"write it as in {option} 2026-11-23") from None
 
 
-def _show(found: Reconciliation, profile: Profile, words: str) -> None:
-    console = Console(highlight=False)
+def show(found: Reconciliation, profile: Profile, words: str, console: Console) -> None:
+    """Print a comparison for people."""
     _say(console, _verdict(found, profile), style="bold yellow" if found.findings else "bold green")
     if found.lines:
         columns = [("day and model", "left"), ("ledger", "right"), ("unknown", "right"), ("log", "right")]
@@ -112,7 +112,7 @@ def _show(found: Reconciliation, profile: Profile, words: str) -> None:
 def _say(console: Console, words: str, *, style: str = "", indent: int = 0) -> None:
     """Print a sentence; on a terminal it is wrapped between words, elsewhere it stays one line."""
     if console.is_terminal:
-        console.print(Padding(Text(words, style=style), (0, 0, 0, indent)))
+        console.print(Padding(Text(words, style=style), (0, 0, 0, indent), expand=False))
     else:
         console.print(Text(" " * indent + words, style=style), soft_wrap=True)
 

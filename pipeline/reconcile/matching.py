@@ -2,9 +2,10 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from heapq import heappop, heappush
 
 from pipeline.ledger import AttemptMoney, AttemptRecord
@@ -16,8 +17,15 @@ SKEW_S = 60.0
 LATE_S = 300.0
 #: No request is waited for longer. One of a run that died ends, in the ledger, whenever somebody noticed.
 LONGEST_S = 600.0
+#: Entries of answered requests are looked for this near to the answer first, in seconds. In a crowd without names the
+#: wide search alone would give each lost answer's entry to the next answered request, and so on, up to the last.
+NEAR_S = (2.0, 10.0, SKEW_S)
 #: Farther from its request no entry is.
 REACH_S = LONGEST_S + LATE_S + SKEW_S
+
+
+#: From when to when an entry of a request is looked for, in seconds since 1970.
+When = Callable[[AttemptRecord], tuple[float, float]]
 
 
 class Verdict(StrEnum):
@@ -68,8 +76,12 @@ def match(attempts: Sequence[AttemptRecord], entries: Iterable[Billed]) -> Match
     pairs, entries = _by_name(attempts, entries)
     agree = bool(pairs)
     left = _without(attempts, pairs)
-    for wanted in (_answered, _paid):
-        pairs += _by_time([each for each in left if wanted(each)], entries, agree=agree)
+    searches: list[tuple[Callable[[AttemptRecord], bool], When]] = [
+        *((_answered, partial(_near, within_s=near)) for near in NEAR_S),
+        (_paid, window),
+    ]
+    for wanted, when in searches:
+        pairs += _by_time([each for each in left if wanted(each)], entries, agree=agree, when=when)
         left, entries = _without(left, pairs), _unused(entries, pairs)
     missing = tuple(each for each in left if _paid(each))
     lost = [each for each in left if _is_open(each)]
@@ -103,6 +115,12 @@ def window(attempt: AttemptRecord) -> tuple[float, float]:
     return attempt.started_at - SKEW_S, ended + late + SKEW_S
 
 
+def _near(attempt: AttemptRecord, *, within_s: float) -> tuple[float, float]:
+    """When the entry of an answered request most likely was written: as its answer was."""
+    ended = attempt.started_at if attempt.ended_at is None else attempt.ended_at
+    return ended - within_s, ended + within_s
+
+
 def _by_name(attempts: Iterable[AttemptRecord], entries: Iterable[Billed]) -> tuple[list[Pair], list[Billed]]:
     """Those that have the same name, and the entries that are left, the oldest first."""
     named = {each.request_id: each for each in attempts if each.request_id}
@@ -126,16 +144,19 @@ def _unused(entries: Iterable[Billed], pairs: Iterable[Pair]) -> list[Billed]:
     return [each for each in entries if id(each) not in taken]
 
 
-def _by_time(attempts: Sequence[AttemptRecord], entries: Sequence[Billed], *, agree: bool) -> list[Pair]:
+def _by_time(
+    attempts: Sequence[AttemptRecord], entries: Sequence[Billed], *, agree: bool, when: When = window
+) -> list[Pair]:
     """As many pairs as there can be: each entry, the oldest first, goes to the request whose time is up first.
 
     Args:
         entries: The oldest first.
         agree: Whether names in log and ledger are of the same kind: then a named request is no other named entry.
+        when: From when to when a request's entry is looked for.
     """
     pairs = []
     for model in {each.model for each in attempts}:
-        coming = sorted((window(each), each.id, each) for each in attempts if each.model == model)
+        coming = sorted((when(each), each.id, each) for each in attempts if each.model == model)
         coming.reverse()
         waiting: tuple[list[tuple[float, int, AttemptRecord]], ...] = ([], [])  # without a name, and with one
         for entry in (each for each in entries if each.model == model):

@@ -135,6 +135,13 @@ def test_what_surely_was_billed_takes_its_entry_before_what_was_lost() -> None:
     assert kinds(found) == {"not_billed": 1}
 
 
+def test_in_a_crowd_without_names_a_lost_answers_entry_stays_its_own() -> None:
+    """Were it given to the next answered request, and that one's to the next, the last entries would be nobody's."""
+    crowd = [attempt(n, "unknown" if n < 40 else "spent", at=NOON + 3 * n) for n in range(400)]
+    found = held(crowd, [billed(each.started_at + 8) for each in crowd])
+    assert kinds(found) == {"probably_billed": 40}
+
+
 def test_a_request_of_a_run_that_died_ended_long_before_somebody_noticed() -> None:
     dead = attempt(1, "unknown", took_s=50_000)
     assert kinds(held([dead], [billed(NOON + 20_000)])) == {"not_billed": 1, "unrecorded": 1}
@@ -163,6 +170,12 @@ def test_lost_answers_of_one_job_that_differ_cannot_be_settled_apart() -> None:
     assert "1 was probably billed" in finding.message
     alike = held(two, [billed(), billed(NOON + 5_008)])
     assert (only(alike).kind, only(alike).billed) == ("probably_billed", ("f" * 64,))
+
+
+def test_lost_answers_of_one_job_are_only_as_sure_as_the_least_sure() -> None:
+    two = [attempt(n, "unknown", key="f" * 64, open_of_job=2, at=NOON + 5_000 * n) for n in (0, 1)]
+    named = [replace(two[0], request_id="a"), two[1]]
+    assert only(held(named, [billed(request_id="a"), billed(NOON + 5_008)])).kind == "probably_billed"
 
 
 def test_a_job_with_a_lost_answer_outside_the_period_is_not_settled_by_what_is_inside() -> None:
