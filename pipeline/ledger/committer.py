@@ -27,8 +27,7 @@ class Committer:
         """Name the ledger; nothing is opened yet.
 
         Args:
-            give_way: Asked on the thread when the disk is full: makes room, and says whether it could. From then on
-                only what is already paid is written down.
+            give_way: Asked on the thread when the disk is full: makes room, and says whether it could.
         """
         self.path = path
         self._give_way = give_way
@@ -36,7 +35,7 @@ class Committer:
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._closed = False
         self._last = False  # the thread's own: it has seen the end of the steps
-        self._full = False  # the thread's own: the disk is, and nothing more may be bought
+        self._ill: FluxbatchError | None = None  # the thread's own: what the disk has, once it was full or failed
         self._opened: asyncio.Future[None]
         self._loop: asyncio.AbstractEventLoop
 
@@ -72,15 +71,15 @@ class Committer:
         return await asyncio.shield(future)
 
     async def do_if_room(self, step: Callable[[Connection], T]) -> T:
-        """The same for a step that leads to more buying: refused once the disk was full.
+        """The same for a step that leads to more buying: refused once the disk was full or failed.
 
         Raises:
             StorageError: It was.
         """
 
         def refusing(connection: Connection) -> T:
-            if self._full:
-                raise StorageError(f"{self.path}: the disk is full", remedy="make room and run again")
+            if self._ill is not None:
+                raise StorageError(self._ill.message, remedy=self._ill.remedy)
             return step(connection)
 
         return await self.do(refusing)
@@ -108,9 +107,14 @@ class Committer:
         return group
 
     def _commit(
-        self, connection: Connection, group: list[tuple[Step, asyncio.Future[Any]]]
+        self, connection: Connection, group: list[tuple[Step, asyncio.Future[Any]]], *, again: bool = False
     ) -> list[tuple[asyncio.Future[Any], Any, BaseException | None]]:
-        """Run a group of steps in one transaction; one step's failure undoes that step only."""
+        """Run a group of steps in one transaction; one step's failure undoes that step only.
+
+        What a disk refuses is tried once more, for it may be the URL of what is paid: with the room of the ballast
+        where it is full, and where it fails by writing it all anew, as SQLite does after an undone transaction. Nothing
+        is bought after that.
+        """
         outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -121,10 +125,11 @@ class Committer:
             with suppress(apsw.Error):  # a disk that fails may refuse this too; the next BEGIN then says so
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-            if isinstance(error, apsw.FullError):
-                self._full = True
-                if self._give_way():
-                    return self._commit(connection, group)
+            if isinstance(error, apsw.FullError | apsw.IOError):
+                self._ill = translate(error, self.path)
+                # Once: a run's beginning takes its ballast anew each time, and could give it up for ever.
+                if not again and (isinstance(error, apsw.IOError) or self._give_way()):
+                    return self._commit(connection, group, again=True)
             return [(future, None, translate(error, self.path)) for _, future in group]
         return outcomes
 

@@ -294,6 +294,53 @@ async def test_a_disk_with_no_room_for_the_ballast_begins_no_run(scene: Scene, m
     assert not scene.path.with_name("ledger.db.runs").exists()
 
 
+def _refusing(error: apsw.Error, times: int, at: str = "COMMIT") -> Any:
+    """A step after which the disk refuses a statement so many times."""
+    left = times
+
+    def refuse(cursor: object, statement: str, bindings: object) -> bool:
+        nonlocal left
+        if statement == at and left:
+            left -= 1
+            raise error
+        return True
+
+    def step(connection: apsw.Connection) -> None:
+        connection.exec_trace = refuse
+
+    return step
+
+
+async def test_a_disk_that_stays_full_while_a_run_begins_is_said(scene: Scene) -> None:
+    """It went on for ever: each beginning took its ballast anew, and gave it up."""
+    with pytest.raises(StorageError, match="the disk is full"):
+        await scene.writer._do(_refusing(apsw.FullError("database or disk is full"), 1_000))
+    with anyio.fail_after(20), pytest.raises(StorageError, match="the disk is full"):
+        await scene.begin()
+
+
+async def test_what_is_paid_is_written_down_when_the_disk_fails_once(scene: Scene) -> None:
+    """The answer was there, and the URL was lost with the one write that failed."""
+    run = await scene.begin()
+    held = await scene.reserve(run, scene.job())
+    with pytest.raises(StorageError, match="the disk fails"):  # the step that makes it fail is refused, both times
+        await scene.writer._do(_refusing(apsw.IOError("disk I/O error"), 3))
+    await scene.answer(held)
+    assert scene.state(scene.job()) is JobState.BOUGHT
+    with pytest.raises(StorageError, match="the disk fails"):  # but nothing more is bought
+        await scene.reserve(run, scene.job("one more", index=4), placement=1)
+
+
+async def test_a_disk_that_fails_twice_fails_the_step(scene: Scene) -> None:
+    run = await scene.begin()
+    held = await scene.reserve(run, scene.job())
+    with pytest.raises(StorageError, match="the disk fails"):
+        await scene.writer._do(_refusing(apsw.IOError("disk I/O error"), 4))
+    with pytest.raises(StorageError, match="the disk fails"):
+        await scene.answer(held)
+    assert scene.state(scene.job()) is JobState.BUYING
+
+
 async def test_another_program_that_writes_for_long_is_said(tmp_path: Path) -> None:
     async with opened(tmp_path) as scene:
         await scene.writer._do(lambda connection: connection.execute("PRAGMA busy_timeout = 50"))
