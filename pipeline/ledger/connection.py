@@ -4,7 +4,6 @@ The driver is ``apsw`` because its wheel carries a current SQLite: up to 3.51.2 
 same instant can corrupt a WAL database, and an interpreter's own SQLite is often that old.
 """
 
-import errno
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import apsw
 from pipeline.errors import FluxbatchError, LedgerBusyError, LedgerCorruptError, OutputError, StorageError
 from pipeline.ledger.founding import found, refuse_empty
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
+from pipeline.ledger.trouble import trouble
 
 Connection = apsw.Connection
 
@@ -62,20 +62,8 @@ def translated(path: Path) -> Iterator[None]:
     except UnicodeEncodeError as error:
         raise OutputError(f"{str(path)!a}: not a UTF-8 path", remedy="name another with --ledger") from error
     except OSError as error:
-        raise _unfounded(error, path) from error
-
-
-def _unfounded(error: OSError, path: Path) -> FluxbatchError:
-    """Say what keeps a ledger's file from being made or seen."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageError(f"{path}: the disk is full", remedy="make room and run again")
-    if error.errno == errno.EFBIG:
-        return StorageError(f"{path}: no file may grow that large", remedy="raise the limit (ulimit -f) and run again")
-    if error.errno == errno.EIO:
-        return StorageError(f"{path}: the disk fails ({error.strerror})", remedy="check the disk")
-    return OutputError(
-        f"{path}: the ledger cannot be opened or written ({error.strerror})", remedy="check the folder's permissions"
-    )
+        what = "the ledger cannot be opened or written"
+        raise trouble(error, path, what, remedy="check the folder's permissions") from error
 
 
 def open_writing(path: Path) -> Connection:

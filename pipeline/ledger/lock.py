@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import LedgerBusyError, OutputError
 from pipeline.ledger import runfile
+from pipeline.ledger.trouble import trouble
 
 
 @contextmanager
@@ -24,14 +25,13 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
     Raises:
         LedgerBusyError: Another process holds it.
         OutputError: The lock file cannot be made; failing to lock is never "go on without".
+        StorageError: The disk is full or fails.
     """
     path = runfile.beside(ledger, ".lock")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot make the lock file ({error.strerror})", remedy="check the folder's permissions"
-        ) from error
+        raise trouble(error, path, "cannot make the lock file", remedy="check the folder's permissions") from error
     try:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -47,7 +47,7 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
         try:
             _sign(handle, purpose)
         except OSError as error:
-            raise OutputError(f"{path}: cannot write the lock file ({error.strerror})", remedy="make room") from error
+            raise trouble(error, path, "cannot write the lock file", remedy="check the disk") from error
         yield
     finally:
         os.close(handle)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from pipeline.errors import OutputError, StorageError
+from pipeline.ledger.trouble import trouble
 
 #: What a run keeps of the disk for its own records: 512 requests in flight, each with two steps still to be written
 #: down, of up to eight pages of 4 KiB in the write-ahead log.
@@ -53,7 +54,7 @@ class RunFile:
             purpose: What the run is, in a few words, for whoever comes second.
 
         Raises:
-            StorageError: The disk has no room for the ballast; nothing may be bought.
+            StorageError: The disk fails, or has no room for the ballast; nothing may be bought.
             OutputError: The file cannot be made or locked.
         """
         path = folder_of(ledger) / run_id
@@ -61,9 +62,9 @@ class RunFile:
             path.parent.mkdir(exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(handle, signature(purpose))
+            os.pwrite(handle, signature(purpose), 0)
         except OSError as error:
-            raise OutputError(f"{path}: cannot be made ({error.strerror})", remedy="check the disk") from error
+            raise trouble(error, path, "cannot be made", remedy="check the folder's permissions") from error
         made = cls(path, handle)
         try:
             made._take_ballast()
