@@ -27,6 +27,10 @@ PRAGMA trusted_schema = OFF;
 PRAGMA temp_store = MEMORY;
 """
 
+#: Where the header says which versions may write and read the file, and what it says in WAL mode (its format, 1.3.3).
+_VERSIONS = slice(18, 20)
+_WAL = b"\2\2"
+
 _CORRUPT = "restore it from a copy, or move it aside to start a new one (its pictures are then no longer known)"
 
 
@@ -132,10 +136,15 @@ def _check_identity(connection: Connection, path: Path) -> int:
 
 
 def _image() -> bytes:
-    """A new ledger, as the bytes of its file."""
+    """A new ledger, as the bytes of its file.
+
+    It is in WAL mode from the first: turned into that later, it would need a rollback journal, and a run that died just
+    then would leave a ledger that nobody could read before another had written it.
+    """
     with closing(apsw.Connection(":memory:")) as connection:
         _migrate(connection)
-        return connection.serialize("main")
+        image = connection.serialize("main")
+    return image[: _VERSIONS.start] + _WAL + image[_VERSIONS.stop :]
 
 
 def _migrate(connection: Connection) -> None:

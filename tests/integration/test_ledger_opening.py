@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -19,6 +20,7 @@ from pipeline.errors import (
 from pipeline.ledger import JobState, Ledger, LedgerWriter
 from pipeline.ledger import connection as ledger_connection
 from pipeline.ledger.connection import open_writing
+from pipeline.ledger.founding import found
 from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
 from tests.contract.ledger_scene import FakeClock, opened
 
@@ -175,6 +177,14 @@ async def test_a_name_that_means_something_to_sqlite_is_a_file_like_another(
     monkeypatch.chdir(tmp_path)
     await _open(Path(":memory:"))
     assert (tmp_path / ":memory:").stat().st_size > 0
+
+
+def test_a_new_ledger_needs_no_rollback_journal(tmp_path: Path) -> None:
+    """It was turned into WAL mode with one: whoever read it after a crash just then was told it could not be opened."""
+    found(tmp_path / "ledger.db", ledger_connection._image)
+    with closing(apsw.Connection(str(tmp_path / "ledger.db"))) as connection:
+        assert connection.pragma("journal_mode") == "wal"
+    Ledger(tmp_path / "ledger.db").close()
 
 
 def test_a_migration_that_fails_leaves_the_file_without_tables(tmp_path: Path) -> None:
