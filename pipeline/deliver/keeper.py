@@ -1,6 +1,7 @@
 """The only module that makes a kept picture of a file of bytes: read, prove, sync, name."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +54,13 @@ class Keeper:
         return Kept(path=await anyio.to_thread.run_sync(self._shelf.keep, part, purchase.path, proof), proof=proof)
 
     async def keep_leftover(self, part: Path, purchase: Purchase) -> Kept | None:
-        """Keep what a run that died left in a part; None where that is nothing, or no whole picture.
+        """Keep what an earlier run left in a part; None where that is nothing, or no whole picture.
 
         Raises:
             OSError: The disk is full or fails.
         """
         try:
-            return await self.keep(part, purchase)
+            return await self._keep_anew(part, purchase)
         except UnprovenError:
             return None
         except UnsyncedError:
@@ -74,14 +75,24 @@ class Keeper:
             StorageError: It could not be made durable, neither as it was nor as a new file.
             OSError: The disk is full or fails.
         """
+        ours = purchase.answered is not None  # this process wrote the part, and synced it
+        with suppress(UnsyncedError):
+            return await (self.keep if ours else self._keep_anew)(part, purchase)
         try:
-            return await self.keep(part, purchase)
-        except UnsyncedError:
-            await anyio.to_thread.run_sync(self._rewrite, part)
-        try:
-            return await self.keep(part, purchase)
+            return await self._keep_anew(part, purchase)
         except UnsyncedError as exc:
             raise StorageError(f"{part}: {exc.message}", remedy="check the disk, then run again") from exc
+
+    async def _keep_anew(self, part: Path, purchase: Purchase) -> Kept | None:
+        """Keep the bytes of a part whose file may not be trusted: its sync failed, or may have in the run that left it.
+
+        The bytes can be read, but the disk may not have them, and another sync of that file would say that it has.
+        """
+        proof = await anyio.to_thread.run_sync(self._prove, part, purchase, limiter=self._decoders)
+        if proof is None:
+            return None
+        await anyio.to_thread.run_sync(self._rewrite, part)
+        return Kept(path=await anyio.to_thread.run_sync(self._shelf.keep, part, purchase.path, proof), proof=proof)
 
     def _prove(self, part: Path, purchase: Purchase) -> Proof | None:
         data = self._shelf.read(part)
@@ -90,4 +101,4 @@ class Keeper:
     def _rewrite(self, part: Path) -> None:
         data = self._shelf.read(part)
         if data is not None:
-            self._shelf.write(part, data)
+            self._shelf.rewrite(part, data)

@@ -95,6 +95,18 @@ class Shelf:
             raise
         self._disk.sync_folder(part.parent)
 
+    def rewrite(self, part: Path, data: bytes) -> None:
+        """Put a part's own bytes into a new file, durably; the old one is untouched where that fails.
+
+        Raises:
+            UnsyncedError: It could not be done, and not for want of room.
+            OSError: The disk is full.
+        """
+        try:
+            self.write(part, data)
+        except OSError as exc:
+            raise _unless_full(exc) from exc
+
     def keep(self, part: Path, path: str, proof: Proof) -> str:
         """Give proven bytes their final name: sync the file, name it, sync the folder. The part stays.
 
@@ -108,9 +120,7 @@ class Shelf:
         try:
             self._disk.sync(part)
         except OSError as exc:
-            if exc.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
-                raise
-            raise UnsyncedError(f"{part.name}: {exc.strerror}") from exc
+            raise _unless_full(exc) from exc
         spare = part.with_suffix(".copy")
         wanted = self._output / path
         return self.relative(name_file(self._disk, part, wanted, SUFFIXES[proof.format], spare=spare))
@@ -131,3 +141,10 @@ class Shelf:
         if len(self._durable) >= _REMEMBERED_FOLDERS:
             self._durable.clear()
         self._durable.add(child)
+
+
+def _unless_full(error: OSError) -> Exception:
+    """What a failed sync is to be raised as."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return error
+    return UnsyncedError(error.strerror or str(error))

@@ -205,6 +205,27 @@ async def test_a_leftover_that_cannot_be_synced_is_fetched_anew(tmp_path: Path) 
     assert bench.transport.asked == 1
 
 
+async def test_what_an_earlier_run_left_is_synced_as_a_new_file(tmp_path: Path) -> None:
+    """Its sync may have failed for want of room: tried again on that file, it said done, and the disk had nothing."""
+    disk = FakeDisk()
+    disk.fail("sync", fault(errno.ENOSPC))
+    assert await Bench(tmp_path, whole(PNG), disk=disk).deliver() == "left"
+    (part,) = (tmp_path / "spring").iterdir()
+    distrusted = part.stat().st_ino
+    bench = Bench(tmp_path, disk=FakeDisk())
+    assert await bench.deliver() == "stored"
+    assert bench.transport.asked == 0
+    assert bench.log[1:4] == [f"remove {part.stem}.fresh", f"write {part.stem}.fresh", f"sync {part.stem}.fresh"]
+    assert (tmp_path / FINAL).stat().st_ino != distrusted
+
+
+async def test_an_inline_picture_that_an_earlier_run_left_is_synced_as_a_new_file(tmp_path: Path) -> None:
+    await keep_inline(tmp_path, KEY, "spring/00001-cat", PNG)
+    distrusted = (tmp_path / "spring" / PART).stat().st_ino
+    assert await Bench(tmp_path).deliver(url=INLINE, deadline=None) == "stored"
+    assert (tmp_path / "spring/00001-cat.png").stat().st_ino != distrusted
+
+
 async def test_an_inline_picture_needs_no_network(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     await keep_inline(tmp_path, KEY, "spring/00001-cat", PNG)
@@ -232,7 +253,7 @@ async def test_an_inline_part_that_cannot_be_synced_is_written_anew(tmp_path: Pa
     disk = FakeDisk()
     disk.fail("sync", fault(errno.EIO))
     bench = Bench(tmp_path, disk=disk)
-    assert await bench.deliver(url=INLINE, deadline=None) == "stored"
+    assert await bench.deliver(url=INLINE, deadline=None, answered=50.0) == "stored"
     assert bench.log[1:6] == [
         f"sync {PART}",
         f"remove {PART[:-4]}fresh",
