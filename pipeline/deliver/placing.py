@@ -32,14 +32,17 @@ async def keep_inline(output: Path, job_key: str, path: str, image: bytes, *, di
 
     Raises:
         OutputError: The folder cannot be made, or leads outside the output folder.
-        StorageError: The disk is full or fails.
+        StorageError: The disk is full or fails, twice over.
     """
     await anyio.to_thread.run_sync(partial(_write_part, Shelf(output, disk or Disk()), output, job_key, path, image))
 
 
 def _write_part(shelf: Shelf, output: Path, job_key: str, path: str, image: bytes) -> None:
     try:
-        shelf.write(shelf.part(job_key, path), image)
+        try:
+            shelf.write(shelf.part(job_key, path), image)
+        except OSError:  # these bytes are all there is of what is paid: once more, into a new file
+            shelf.write(shelf.part(job_key, path), image)
     except OSError as exc:
         raise trouble(exc, output / path) from exc
 

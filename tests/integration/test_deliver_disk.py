@@ -251,10 +251,20 @@ async def test_inline_bytes_are_synced_before_they_have_their_name(tmp_path: Pat
 
 async def test_inline_bytes_on_a_full_disk_leave_nothing(tmp_path: Path) -> None:
     disk = FakeDisk()
-    disk.fail("sync", fault(errno.ENOSPC))
+    disk.fail("sync", *[fault(errno.ENOSPC)] * 2)
     with pytest.raises(StorageError, match="No space left"):
         await keep_inline(tmp_path, KEY, "cat", PNG, disk=disk)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("step", ["write", "sync", "replace", "sync_folder"])
+async def test_inline_bytes_that_a_disk_refuses_once_are_written_anew(tmp_path: Path, step: str) -> None:
+    """They are all there is of a paid picture, and were let go at the first failure."""
+    disk = FakeDisk()
+    disk.fail(step, fault(errno.EIO))
+    await keep_inline(tmp_path, KEY, "cat", PNG, disk=disk)
+    assert (tmp_path / PART).read_bytes() == PNG
+    assert names(tmp_path) == [PART]
 
 
 def test_an_output_folder_is_made_with_its_parents_and_durably(tmp_path: Path) -> None:
