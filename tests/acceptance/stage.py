@@ -165,6 +165,7 @@ class Workspace:
         *words: str,
         file_limit_bytes: int | None = None,
         on_start: Callable[[int], None] = lambda _: None,
+        held: bool = False,
         **files: int,
     ) -> Ended:
         """Run a command to its end; killed when cancelled.
@@ -172,6 +173,7 @@ class Workspace:
         Args:
             file_limit_bytes: It may let no file grow beyond that.
             on_start: Told the process's number.
+            held: As in ``Warm.run``.
             files: Descriptors for ``stdin``, ``stdout`` or ``stderr`` in place of nothing and what is told.
         """
         with TemporaryFile() as stdin, TemporaryFile() as out, TemporaryFile() as err:
@@ -184,6 +186,7 @@ class Workspace:
                     files=[*(usual | files).values()],
                     file_limit_bytes=file_limit_bytes,
                     on_start=on_start,
+                    held=held,
                 )
             return Ended(code=code, out=_text_of(out), err=_text_of(err))
 

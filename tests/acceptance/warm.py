@@ -5,9 +5,12 @@ its own, with its own folder, environment, files and exit code. What is about si
 ``Workspace.started`` instead.
 """
 
+import ctypes
+import gc
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +29,8 @@ _LOADED_LATE = (
     "pyarrow.parquet",
 )  # fmt: skip
 _LONGEST_REQUEST_BYTES = 200_000
+#: Of ``prctl``: who may trace this process where only parents may (Yama).
+_PR_SET_PTRACER = 0x59616D61
 
 
 class Warm:
@@ -43,6 +48,7 @@ class Warm:
         files: Sequence[int],
         file_limit_bytes: int | None = None,
         on_start: Callable[[int], None] = lambda _: None,
+        held: bool = False,
     ) -> int:
         """Run a command to its end, killed when cancelled; its exit code, or minus the signal that ended it.
 
@@ -50,12 +56,15 @@ class Warm:
             files: The descriptors of its standard input, output and error.
             file_limit_bytes: It may let no file grow beyond that.
             on_start: Told the process's number.
+            held: It stops before its first step, until it is sent SIGCONT, so that it can be traced from there on; its
+                coverage is not measured, which would write files of its own.
         """
         asked = {
             "words": list(words),
             "cwd": str(cwd),
             "environment": dict(environment),
             "file_limit_bytes": file_limit_bytes,
+            "held": held,
         }
         socket.send_fds(self._connection, [json.dumps(asked).encode()], files)
         pid = int(self._connection.recv(64))
@@ -85,6 +94,7 @@ def _serve(connection: socket.socket) -> None:
     """Fork for each request; answer with the child's process id, and at its end with its status."""
     for module in _LOADED_LATE:
         __import__(module)
+    gc.freeze()  # or each child's collector would touch, and so copy, all that was loaded
     while True:
         request, files, _, _ = socket.recv_fds(connection, _LONGEST_REQUEST_BYTES, 3)
         if not request:
@@ -110,7 +120,9 @@ def _become(asked: dict[str, Any], files: list[int]) -> NoReturn:
         os.chdir(asked["cwd"])
         os.environ.clear()
         os.environ.update(asked["environment"])
-        code = _measured(asked["words"], asked["file_limit_bytes"] or resource.RLIM_INFINITY)
+        if asked["held"]:
+            _hold()
+        code = _measured(asked["words"], asked["file_limit_bytes"] or resource.RLIM_INFINITY, not asked["held"])
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - nothing may leave the fork but through its exit code
         traceback.print_exc()
@@ -118,13 +130,20 @@ def _become(asked: dict[str, Any], files: list[int]) -> NoReturn:
         os._exit(code)
 
 
-def _measured(words: list[str], file_limit_bytes: int) -> int:
-    """The command's exit code; its coverage is kept where the tests' own is."""
+def _hold() -> None:
+    """Stop until somebody says go on; whoever that is may trace from here."""
+    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)  # of no account where nothing forbids it
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _measured(words: list[str], file_limit_bytes: int, measured: bool) -> int:
+    """The command's exit code; its coverage, where that is measured, is kept where the tests' own is."""
     import coverage
 
     from pipeline.cli import main
 
-    coverage.process_startup()
+    if measured:
+        coverage.process_startup()
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit_bytes, resource.RLIM_INFINITY))
         main(words)

@@ -104,10 +104,7 @@ class Scene:
             if row.state == "stored":
                 assert_proven(self.workspace, row)
         if not any(row.state in {"unknown", "bought"} for row in self.workspace.rows()):
-            # A run that dies between recording a picture and removing its part leaves the part for a repair.
-            repaired = await self.workspace.fluxbatch("ledger", "verify", "--repair")
-            assert "Traceback" not in repaired.err
-            assert not list(self.workspace.output.rglob("*.part")), repaired.out
+            await self._tidy()
         charged = self.charged()
         for row in unclear:
             if row.state == "unknown":
@@ -116,6 +113,16 @@ class Scene:
                 assert resolved.code == 0, resolved.err
         with Ledger(self.workspace.ledger) as ledger:
             assert sum(line.spent_microusd for line in ledger.spend()) == self.simulator.bill.charged_microusd
+
+    async def _tidy(self) -> None:
+        """A run that dies between recording a picture and removing its part leaves the part for a repair."""
+        if self._parts():
+            repaired = await self.workspace.fluxbatch("ledger", "verify", "--repair")
+            assert "Traceback" not in repaired.err
+        assert not self._parts()
+
+    def _parts(self) -> list[Path]:
+        return list(self.workspace.output.rglob("*.part"))
 
 
 async def until_stored(scene: Scene, manifest: str, *, patience: int = 12) -> None:
