@@ -34,12 +34,16 @@ check: setup ## Lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir .import_linter_cache
 
+.PHONY: strace
+strace:
+	@command -v strace >/dev/null || [ "$$CI" != true ] || [ "$$(id -u)" != 0 ] || { apt-get update && apt-get install -y strace; } >/dev/null 2>&1 || echo "strace could not be installed: the tests that need it are skipped"
+
 .PHONY: test
-test: check ## Everything: check, then all tests with branch coverage
+test: check strace ## Everything: check, then all tests with branch coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
 .PHONY: torture
-torture: setup ## The long versions of the tests of money and faults (hours)
+torture: setup strace ## The long versions of the tests of money and faults (hours)
 	$(BIN)/pytest -n 2 --torture tests/torture
 
 .PHONY: mutants
