@@ -34,6 +34,8 @@ PROMPTS = ("red", "green", "blue")
 PRICE_MICROUSD = 35_000
 #: Where there is memory for it, disks stand there: what a real one does is not what this is about.
 _MEMORY = Path("/dev/shm")
+#: Several runs at once, each with its ballast, and none without the room that a run wants before it begins.
+_ENOUGH_BYTES = 2**30
 #: A run that is killed is recorded anew where another call was under way, which may or may not have been done.
 _TAKES = 20
 #: What must have been found, and got over.
@@ -106,7 +108,8 @@ async def _goes_on(
 @contextmanager
 def found(record: Record, at: int, chance: Random) -> Iterator[Path]:
     """A disk as it may be found after the power was lost at a moment."""
-    folder = Path(tempfile.mkdtemp(prefix="found-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH_BYTES
+    folder = Path(tempfile.mkdtemp(prefix="found-", dir=_MEMORY if roomy else None))
     try:
         record.history.platter.root.leave(folder / "disk", at, Mood(chance))
         shutil.copy(record.manifest, folder / "disk")
