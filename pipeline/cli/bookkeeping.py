@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from pipeline.catalog import models, profiles
+from pipeline.cli.plain import plain
 from pipeline.cli.tables import table
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode
@@ -74,9 +75,9 @@ def verify_ledger(path: Path, *, json: bool, mend: bool = False) -> int:
         sys.stdout.write(to_json(told) + "\n")
         return int(code)
     for line in repaired:
-        sys.stdout.write(f"repaired: {line}\n")
+        sys.stdout.write(f"repaired: {plain(line)}\n")
     for finding in found.findings:
-        sys.stdout.write(f"{finding.kind}: {finding.subject}: {finding.message}\n")
+        sys.stdout.write(plain(f"{finding.kind}: {finding.subject}: {finding.message}") + "\n")
     checked = f"{_counted(found.pictures, 'picture')} and {_counted(found.attempts, 'attempt')} checked"
     open_ones = sum(finding.needs_person for finding in found.findings)
     needs = "needs" if open_ones == 1 else "need"

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from pipeline.cli.plain import plain
 from pipeline.errors import ExitCode
 from pipeline.job import UnfitRow
 from pipeline.manifest import load_manifest
@@ -32,9 +33,9 @@ def check_manifest(path: Path, *, json: bool) -> int:
         sys.stdout.write(to_json({**found, "exit_code": int(code)}) + "\n")
         return int(code)
     for problem in unfit:
-        sys.stderr.write(problem + "\n")
+        sys.stderr.write(plain(problem) + "\n")
     if beyond:
         sys.stderr.write(f"and {beyond:,} more\n")
-    good = f"{path}: {jobs - len(unfit) - beyond:,} jobs"
+    good = f"{plain(str(path))}: {jobs - len(unfit) - beyond:,} jobs"
     sys.stdout.write(f"{good}, {len(unfit) + beyond:,} rows do not fit\n" if unfit else f"{good}, nothing wrong\n")
     return int(code)

@@ -1,7 +1,6 @@
 """The way in and the only way out: every error becomes one line, its remedy and its exit code."""
 
 import errno
-import json
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from pipeline.cli.plain import plain
 from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageError, leading
 
 #: What Typer returns for a command that Ctrl-C ended.
@@ -131,10 +131,11 @@ def _report(words: list[str], error: BaseException) -> int:
 
 
 def _fail(words: list[str], message: str, code: ExitCode, *, remedy: str = "", prefix: str = "fluxbatch: ") -> int:
-    sys.stderr.write(f"{prefix}{message}\n")
+    sys.stderr.write(f"{prefix}{plain(message)}\n")
     if remedy:
-        sys.stderr.write(f"  -> {remedy}\n")
+        sys.stderr.write(f"  -> {plain(remedy)}\n")
     if "--json" in words:
-        sys.stdout.write(json.dumps({"error": message, "remedy": remedy, "exit_code": int(code)}, ensure_ascii=False))
-        sys.stdout.write("\n")
+        from pipeline.report import to_json
+
+        sys.stdout.write(to_json({"error": message, "remedy": remedy, "exit_code": int(code)}) + "\n")
     return int(code)

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from rich.console import Console
 
+from pipeline.cli.plain import plain
 from pipeline.cli.tables import show_summary
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
 from pipeline.manifest import Manifest, load_manifest
@@ -122,7 +123,7 @@ def _load(paths: list[Path]) -> list[Manifest]:
 
 
 def _notice(console: Console, text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    console.print(plain(text), markup=False, soft_wrap=True)
 
 
 async def _watch(console: Console, snapshot: Callable[[], Snapshot]) -> None:

@@ -1,6 +1,7 @@
 """What a run came to: the contract's JSON object, and the same for people, ending with the next useful command."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pipeline.money import format_usd
 
 #: Jobs that went wrong, shown one by one in the summary.
 SHOWN_TROUBLES = 10
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,8 +217,8 @@ def combined(summaries: Iterable[Summary], *, several: bool = False) -> dict[str
 
 
 def to_json(value: dict[str, Any]) -> str:
-    """One line of JSON, readable as it is."""
-    return json.dumps(value, ensure_ascii=False)
+    """One line of JSON, readable as it is, but for what would meddle with a terminal or is no Unicode."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def _combine(name: str, values: list[Any]) -> Any:
