@@ -1,5 +1,7 @@
 """The only module that knows rows files: which kinds there are, and what each yields."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,11 @@ _READERS: dict[str, Callable[[Path], RowsReader]] = {
 }
 
 _MAX_SHOWN = 120
+#: More than any sheet made by people has.
+MAX_COLUMNS = 1_000
+_MAX_REPEATED = 5
+#: These move a terminal's cursor, turn text around or hide in it. A column's name in quotes may hold line breaks.
+_HIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,20 @@ class RowsFile:
             problem = Problem(file=self.label, line=1, column=1, path="", message=str(exc), hint="start again")
             raise ManifestError([problem]) from None
         except OSError as exc:
-            raise NotFoundError(self.path, exc.strerror or str(exc)) from exc
+            raise NotFoundError(self.path, exc.strerror or shown(str(exc))) from exc
+
+
+def _check_header(columns: tuple[str, ...]) -> None:
+    """Refuse a header that is none. What it holds is not shown: a file that is no table may be anybody's secret."""
+    if not columns:
+        raise RowsError("has no columns")
+    if len(columns) > MAX_COLUMNS:
+        raise RowsError(f"has more than {MAX_COLUMNS:,} columns; is it a table?")
+    if (bad := _HIDDEN.search("".join(columns))) is not None:
+        raise RowsError(f"its header holds the character U+{ord(bad[0]):04X}; is it a table?")
+    repeated = sorted(name for name, times in Counter(columns).items() if name and times > 1)
+    if repeated:
+        raise RowsError("has two columns named " + ", and two named ".join(map(shown, repeated[:_MAX_REPEATED])))
 
 
 def open_rows(path: Path, label: str) -> RowsFile:
@@ -65,8 +85,8 @@ def open_rows(path: Path, label: str) -> RowsFile:
         ConfigurationError: What reads this kind of file is not installed.
     """
     label, full = (label if len(label) <= _MAX_SHOWN else shown(label)), label
-    if "\0" in full:
-        raise RowsError(f"{shown(full)} is not the name of a file")
+    if _HIDDEN.search(full) or any(map(full.__contains__, "\t\r\n")):
+        raise RowsError(f"{shown(full)} is not the name of a file; rename it")
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         near = nearest(path.suffix, _READERS)
@@ -74,15 +94,11 @@ def open_rows(path: Path, label: str) -> RowsFile:
     try:
         opened = reader(path)
         columns = opened.columns()
-        if not columns:
-            raise RowsError("has no columns")
-        repeated = sorted({name for name in columns if name and columns.count(name) > 1})
-        if repeated:
-            raise RowsError("has two columns named " + ", and two named ".join(f"'{name}'" for name in repeated))
+        _check_header(columns)
         if next(iter(opened.rows(())), None) is None:
             raise RowsError("has no rows")
     except OSError as exc:
-        raise RowsError(f"{label}: cannot be read: {exc.strerror or exc}") from None
+        raise RowsError(f"{label}: cannot be read: {exc.strerror or shown(str(exc))}") from None
     except RowsError as exc:
         raise RowsError(f"{label}: {exc}") from None
     return RowsFile(path=path, label=full, columns=columns)

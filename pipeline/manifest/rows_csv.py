@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.manifest.lines import LineError, Lines
-from pipeline.manifest.rowsource import RowsError, SourceRow
+from pipeline.manifest.rowsource import RowsError, SourceRow, open_file
 
 _PARTED_BY = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -44,7 +44,7 @@ class CsvReader:
         Raises:
             RowsError: There is no header, or it cannot be read.
         """
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             try:
                 lines = _CsvLines(Lines(file))
                 header = next(csv.reader(lines, strict=True), None)
@@ -63,7 +63,7 @@ class CsvReader:
 
         A blank row is passed over whatever the number of its cells.
         """
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             lines = Lines(file)
             watched = _CsvLines(lines)
             reader = csv.reader(watched, strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.manifest.complaints import shown
 from pipeline.manifest.lines import LineError, Lines
-from pipeline.manifest.rowsource import RowsError, SourceRow
+from pipeline.manifest.rowsource import RowsError, SourceRow, open_file
 
 
 class JsonlReader:
@@ -22,7 +22,7 @@ class JsonlReader:
         Raises:
             RowsError: There is no row, or the first one cannot be read.
         """
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             lines = Lines(file)
             try:
                 first = next((line for line in lines if line.strip()), None)
@@ -34,7 +34,7 @@ class JsonlReader:
 
     def rows(self, needed: Sequence[str]) -> Iterator[SourceRow]:
         """Stream the rows; empty lines are passed over. A row may have other keys, but must have the needed ones."""
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             lines = Lines(file)
             while True:
                 line = ""

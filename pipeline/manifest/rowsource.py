@@ -1,7 +1,10 @@
 """The only module that knows what every kind of rows file has in common: a header, and rows that fit or do not."""
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 
 class RowsError(ValueError):
@@ -22,6 +25,24 @@ class SourceRow(NamedTuple):
     cells: Sequence[str] | None
     raw: Any
     fault: str = ""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a rows file to read bytes, if it is one: a device has no end, and a pipe is read once or waits for ever.
+
+    Raises:
+        RowsError: It is no ordinary file.
+        OSError: It is not there, or cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        # A folder is opened, too; reading it says so in the system's own words.
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise RowsError("is not an ordinary file; copy the rows into one")
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 class RowsReader(Protocol):

@@ -237,10 +237,15 @@ def test_parquet_rows(tmp_path: Path) -> None:
 
 
 def test_a_parquet_row_that_is_no_text_does_not_fit(tmp_path: Path) -> None:
-    path = parquet(tmp_path, {"title": [["a"], None], "ratio": [True, False], "seed": [1, 2]})
+    path = parquet(tmp_path, {"title": ["a", "b"], "ratio": [True, False], "seed": [1, 2]})
+    assert "'false' is not a ratio" in unfit(rows(tmp_path, path.read_bytes(), "p.parquet"))[1].message
+
+
+@pytest.mark.parametrize("title", [[["a"], None], [{"a": 1}, None], [b"a", b"\xff"]])
+def test_a_parquet_column_of_lists_records_or_bytes_makes_no_job(tmp_path: Path, title: list[object]) -> None:
+    path = parquet(tmp_path, {"title": title, "ratio": ["1:1", "1:1"], "seed": [1, 2]})
     bad = unfit(rows(tmp_path, path.read_bytes(), "p.parquet"))
-    assert "'title' must be a text or a number" in bad[0].message
-    assert "'false' is not a ratio" in bad[1].message
+    assert [row.message for row in bad] == ["'title' must be a text or a number"] * 2
 
 
 def test_what_is_no_parquet_is_a_problem(tmp_path: Path) -> None:
