@@ -78,7 +78,7 @@ def parse_ratio(text: str) -> Ratio:
     except ZeroDivisionError:
         raise ValueError(f"{text!r} is not a ratio; neither side may be 0") from None
     if not NARROWEST <= value <= WIDEST:
-        raise ValueError(f"{text} is outside the range 3:7 to 7:3 that the models draw")
+        raise ValueError(f"{text.strip()} is outside the range 3:7 to 7:3 that the models draw")
     if "." in text:
         return Ratio(value.numerator, value.denominator)
     return Ratio(int(match[1]), int(match[2]))

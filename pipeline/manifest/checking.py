@@ -43,6 +43,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "dict_type": lambda _: "must be a mapping of names",
     "tuple_type": lambda _: "must be a list",
     "too_short": lambda _: "must not be empty",
+    "too_long": lambda facts: f"must have at most {facts['max_length']} items",
     "greater_than": lambda facts: f"must be more than {facts['gt']}",
     "greater_than_equal": lambda facts: f"must be at least {facts['ge']}",
     "less_than_equal": lambda facts: f"must be at most {facts['le']}",

@@ -1,6 +1,7 @@
 """The only module that knows how checked keys become entries: reads templates, variables, headers; notes problems."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from pipeline.manifest.reading import KEYS, Read, in_doubt, read_constant, reade
 from pipeline.manifest.recipe import IN_DOUBT, Offer, Recipe
 from pipeline.manifest.rows import RowsFile, open_rows
 from pipeline.manifest.rowsource import RowsError
-from pipeline.manifest.schema import DefaultsKeys, JobKeys, ManifestHead, RowsKeys
+from pipeline.manifest.scalars import Plain
+from pipeline.manifest.schema import MAX_REPEAT, DefaultsKeys, JobKeys, ManifestHead, RowsKeys
 from pipeline.manifest.template import NAME, words_in
-from pipeline.manifest.tree import Node, Sequence, place_of
-from pipeline.manifest.variables import Variables, combine
+from pipeline.manifest.tree import Mapping, Node, Scalar, Sequence, place_of
+from pipeline.manifest.variables import MAX_COMBINATIONS, Variables, combine, count_of
 
 _NO_TEMPLATES = frozenset({"vars", "zip", "rows", "repeat"})
+#: More pictures in one manifest are a slip of variables and repeats; each row of a rows file makes its own.
+MAX_PICTURES = 1_000_000
 
 
 @dataclass(slots=True)
@@ -65,6 +69,17 @@ class Compiler:
         for fault in recipe.faults(()):
             if fault.key in self.defaults:
                 self._note(("defaults", fault.key), fault)
+
+    def too_many(self, jobs: Iterable[Node]) -> bool:
+        """Whether the jobs make more pictures than a manifest should, which is noted; told before any is judged."""
+        pictures = 0
+        for number, job in enumerate(jobs):
+            pictures += _pictures(job)
+            if pictures > MAX_PICTURES:
+                message = f"makes more than {MAX_PICTURES:,} pictures, with the jobs before it"
+                self._note(("jobs", number), UnfitError("", message, "put so many in a rows file: 'rows: prompts.csv'"))
+                return True
+        return False
 
     def entry(self, number: int, checked: Checked[JobKeys]) -> Entry | None:
         """Compile one entry, ``number`` from 0; None when the manifest has problems."""
@@ -190,13 +205,28 @@ class Compiler:
             self._note(path, fault)
 
 
+def _pictures(job: Node) -> int:
+    """How many pictures a job asks for, or each row of one; as far as its own variables and repeats are sound."""
+    if not isinstance(job, Mapping):
+        return 1
+    lists = {
+        key: {name: node.items for name, node in values.values.items() if isinstance(node, Sequence)}
+        for key in ("vars", "zip")
+        if isinstance(values := job.values.get(key), Mapping)
+    }
+    combinations = min(count_of(lists.get("vars", {}), lists.get("zip", {})), MAX_COMBINATIONS)
+    repeat = job.values.get("repeat")
+    times = repeat.text.value if isinstance(repeat, Scalar) and isinstance(repeat.text, Plain) else 1
+    return combinations * (times if isinstance(times, int) and 1 <= times <= MAX_REPEAT else 1)
+
+
 def _varied(recipe: Recipe, repeat: int, variables: Variables, source: str) -> VariedEntry:
     return VariedEntry(
         recipe=recipe, repeat=repeat, names=variables.names, combinations=variables.combinations, source=source
     )
 
 
-def _written(keys: DefaultsKeys) -> Mapping[str, Any]:
+def _written(keys: DefaultsKeys) -> AnyMapping[str, Any]:
     """Those keys of a request that are given, with their values."""
     pairs = ((key, getattr(keys, key, None)) for key in KEYS)
     return {key: value for key, value in pairs if value is not None}

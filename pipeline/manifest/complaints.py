@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from typing import ParamSpec, Protocol, TypeVar
 
 from pipeline.errors import ManifestError, Problem
 
-#: More problems than this are counted, not shown.
+#: More problems than this are counted, not shown; and beyond so many of those nobody looks for more.
 MAX_SHOWN = 100
+MAX_HIDDEN = 1_000
 _MAX_QUOTED = 60
 _MAX_LISTED = 20
 
@@ -107,6 +109,11 @@ class Complaints:
     problems: dict[Problem, None] = field(default_factory=dict)
     hidden: int = 0
 
+    @property
+    def enough(self) -> bool:
+        """Whether looking for more serves nobody: a hostile manifest has no end of them."""
+        return self.hidden >= MAX_HIDDEN
+
     def add(self, at: Position, path: KeyPath, message: str, hint: str = "") -> None:
         """Note a problem; the same one twice counts once, and those beyond MAX_SHOWN are only counted."""
         problem = Problem(
@@ -130,7 +137,7 @@ class Complaints:
                     line=last.line,
                     column=last.column + 1,
                     path="",
-                    message=f"and {self.hidden:,} more problems; mend these first",
+                    message=f"and {'at least ' if self.enough else ''}{self.hidden:,} more problems; mend these first",
                 )
             )
         return ManifestError(found)
@@ -163,9 +170,14 @@ def near_word(word: str, choices: Iterable[str]) -> str:
 
 def listed(words: Iterable[str]) -> str:
     """Name the valid words, as a hint: the first twenty."""
-    several = list(words)
+    return f"known here: {enumerated(words)}"
+
+
+def enumerated(words: Iterable[str]) -> str:
+    """Name words one after the other: the first twenty, each short and printable."""
+    several = list(islice(words, _MAX_LISTED + 1))
     named = ", ".join(shown(word)[1:-1] for word in several[:_MAX_LISTED])
-    return f"known here: {named}" + (", …" if len(several) > _MAX_LISTED else "")
+    return named + (", …" if len(several) > _MAX_LISTED else "")
 
 
 def shown(text: str) -> str:

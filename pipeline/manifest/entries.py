@@ -9,6 +9,9 @@ from pipeline.manifest.complaints import UnfitError
 from pipeline.manifest.recipe import Recipe
 from pipeline.manifest.rows import RowsFile
 
+#: After so many combinations that do not fit, the others of their job are not looked at.
+MAX_UNFIT = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -88,12 +91,16 @@ class VariedEntry:
         return len(self.combinations) * self.repeat
 
     def faults(self) -> Iterator[UnfitError]:
-        """Everything that does not fit in any combination, as far as it can be judged."""
+        """What does not fit in any combination, as far as it can be judged; of the first MAX_UNFIT such ones."""
+        unfit = 0
         for values in self.combinations:
             try:
                 self.recipe.picture(values)
             except UnfitError:
                 yield from self.recipe.faults(values)
+                unfit += 1
+            if unfit == MAX_UNFIT:
+                return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

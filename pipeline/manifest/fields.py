@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -13,6 +14,10 @@ from pipeline.manifest.scalars import Plain
 
 #: Numbers beyond ten to this power are nobody's intention, and exact arithmetic on them never ends.
 _MAX_MAGNITUDE = 30
+#: Hosts on private addresses that one provider serves pictures from.
+MAX_HOSTS = 100
+#: More wrong items of one list are told as one.
+_MAX_WRONG = 100
 _PLACEHOLDER = r"\{[^{}]+\}"
 
 
@@ -74,6 +79,13 @@ def _read_usd(value: Any) -> Any:
     return number
 
 
+def _read_price(value: Any) -> Any:
+    amount = _read_usd(value)
+    if amount == 0:
+        raise _wrong("must be more than 0", "no budget would hold what costs nothing")
+    return amount
+
+
 def _read_whole_or_template(value: Any) -> int | str:
     return str(value) if _is_template(value) else _read_whole(value)
 
@@ -94,6 +106,19 @@ def _is_template(value: Any) -> bool:
 def _read_list(value: Any) -> Any:
     if isinstance(value, str):
         raise _wrong("must be a list", "write it in brackets: [one, two]")
+    if isinstance(value, list) and sum(not isinstance(item, str) for item in value) > _MAX_WRONG:
+        raise _wrong("must be a list of texts", "put texts that start with '[' or '{' in quotes")
+    return value
+
+
+def read_hosts(value: Any) -> Any:
+    """Take a list of hosts, for each of them to be read.
+
+    Raises:
+        PydanticCustomError: There are more than 100.
+    """
+    if isinstance(value, list) and len(value) > MAX_HOSTS:
+        raise _wrong(f"must have at most {MAX_HOSTS} items", "list only the hosts that downloads need")
     return value
 
 
@@ -135,6 +160,7 @@ SwitchOrTemplate = Annotated[
 Seconds = Annotated[float, BeforeValidator(_read_seconds)]
 Factor = Annotated[Decimal, BeforeValidator(_read_decimal), WithJsonSchema({"type": "number"})]
 Usd = Annotated[CatalogUsd, BeforeValidator(_read_usd)]
+Price = Annotated[CatalogUsd, BeforeValidator(_read_price)]
 
 
 def read_version(value: Any) -> int:
@@ -164,11 +190,15 @@ def read_base_url(value: Any) -> str:
     """Take an address up to and with its version, such as ``https://api.example.com/v1``; a last ``/`` is dropped.
 
     Raises:
-        PydanticCustomError: It is no http or https address, or carries a password, a query or a fragment.
+        PydanticCustomError: It is no http or https address, carries a password, a query or a fragment, or would send
+            the key in the clear.
     """
     text = read_text(value).rstrip("/")
-    if not re.fullmatch(r"https?://[^\s/?#@\\]+(/[^\s?#@\\]*)?", text):
+    match = re.fullmatch(r"(https?)://([^\s/?#@\\]{1,255})(/[^\s?#@\\]{0,1000})?", text)
+    if match is None or not text.isprintable():
         raise _wrong("must be an address such as https://api.example.com/v1", "without a user, a query or a fragment")
+    if match[1] == "http" and not _is_here(match[2]):
+        raise _wrong("would send the key in the clear", "write https://")
     return text
 
 
@@ -184,6 +214,17 @@ def read_path(value: Any) -> str:
     return text
 
 
+def _is_here(authority: str) -> bool:
+    """Whether it is this machine's loopback: the one place where plain http is for."""
+    host = re.sub(r":\d*$", "", authority).strip("[]").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def read_host(value: Any) -> str:
     """Take ``host`` or ``host:port``, in lower case.
 
@@ -191,6 +232,7 @@ def read_host(value: Any) -> str:
         PydanticCustomError: It is something else, such as an address with a path.
     """
     text = read_text(value).lower()
-    if not re.fullmatch(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]?#]+)(:\d{1,5})?", text):
-        raise _wrong("must be a host, or host:port, such as images.example.com")
+    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[^\s/:@\[\]?#\\*]{1,255})(:\d{1,5})?", text)
+    if match is None or not text.isprintable():
+        raise _wrong("must be a host, or host:port, such as images.example.com", "without wildcards; list each host")
     return text

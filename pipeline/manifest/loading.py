@@ -147,8 +147,13 @@ class _Loading:
             self._complaints.add(place, ("jobs",), message, "such as: - [A quiet harbour at dawn, 3:2]")
             compiler.no_entry()
             return []
+        if compiler.too_many(jobs.items):
+            compiler.no_entry()
+            return []
         entries = []
         for number, node in enumerate(jobs.items):
+            if self._complaints.enough:
+                break
             checked = self._checker.job(number, node)
             if checked is None:
                 compiler.no_entry()

@@ -16,6 +16,10 @@ MAX_PART_BYTES = 200
 #: Folders and file together.
 MAX_PARTS = 8
 MAX_SLUG = 40
+#: An output template with its placeholders, in characters.
+MAX_TEMPLATE = 1_000
+#: How much of a text is looked at to make a part of a path: putting marks in order takes the square of their number.
+_MOST_LOOKED_AT = 1_000
 #: What a picture is called whose prompt has no letter and no digit.
 NAMELESS = "picture"
 
@@ -81,12 +85,16 @@ def naming_of(folder: str, file: str, *, constants: Mapping[str, str], variables
             cannot, or a word that nobody has. Each of them is named.
     """
     faults = Gathering()
+    for key, text in (("folder", folder), ("file", file)):
+        if len(text) > MAX_TEMPLATE:
+            faults.found.append(UnfitError(key, f"is longer than {MAX_TEMPLATE:,} characters", "shorten it"))
+    faults.settle()
     if folder.startswith("/"):
         hint = "write a folder inside it, without a / at the start"
         faults.found.append(UnfitError("folder", "would lead outside the output folder", hint))
     folders = [part for part in folder.split("/") if part]
     if len(folders) >= MAX_PARTS:
-        faults.found.append(UnfitError("folder", f"has more than {MAX_PARTS - 1} parts"))
+        faults.found.append(UnfitError("folder", f"has more than {MAX_PARTS - 1} parts", "use fewer folders"))
     templates = [*(("folder", part) for part in folders), ("file", file)]
     parts = [faults.attempt(_part, key, text, constants, variables) for key, text in templates]
     faults.settle()
@@ -102,24 +110,29 @@ def check_name(key: str, text: str) -> str:
         UnfitError: It could lead outside the output folder, or cannot stand in a path or on one line of a screen.
     """
     faults = Gathering()
+    if len(text) > MAX_PART_BYTES:
+        faults.found.append(UnfitError(key, f"is longer than {MAX_PART_BYTES} characters", "shorten it"))
+        text = text[:MAX_PART_BYTES]
     if (bad := _HIDDEN.search(text)) is not None:
         faults.found.append(UnfitError(key, f"holds the character U+{ord(bad[0]):04X}", "remove it"))
     if text != "" and (_leaves(text) or "/" in text or "\\" in text or not safe_part(text)):
         hint = "leave out / and \\ and a point at the start"
         faults.found.append(UnfitError(key, "would lead outside the output folder", hint))
-    if len(text) > MAX_PART_BYTES:
-        faults.found.append(UnfitError(key, f"is longer than {MAX_PART_BYTES} characters"))
     faults.settle()
     return text
 
 
-@lru_cache(maxsize=4096)
 def slug(prompt: str) -> str:
     """Make a short readable name from a prompt: lower case, letters of any script, ``-`` between words.
 
     At most 40 characters, cut between words where that is possible; ``picture`` when nothing is left. NFC, never NFKC:
     the latter turns the full-width solidus into ``/``.
     """
+    return _slug(prompt[:_MOST_LOOKED_AT])
+
+
+@lru_cache(maxsize=4096)
+def _slug(prompt: str) -> str:
     text = unicodedata.normalize("NFC", prompt.lower()).replace("'", "").replace("’", "")
     words = _ASCII_WORD.findall(text) if text.isascii() else _words(text)
     if not words:
@@ -134,6 +147,7 @@ def slug(prompt: str) -> str:
 
 def safe_part(text: str) -> str:
     """Make one part of a path from any text: portable, never hidden or reserved, at most 200 bytes; may be empty."""
+    text = text[:_MOST_LOOKED_AT]
     part = text if text.isascii() else unicodedata.normalize("NFC", text)
     part = _cut(_UNSAFE.sub("-", part).strip(". "))
     return _cut(f"_{part}") if _RESERVED.fullmatch(part) else part
@@ -179,7 +193,7 @@ def _check_part(key: str, text: str, template: Template) -> None:
         hint = "start each part with a letter"
         faults.found.append(UnfitError(key, "would lead outside the output folder, or be hidden", hint))
     elif texts and len(texts) == len(template.pieces) and not safe_part(text):
-        faults.found.append(UnfitError(key, "has a part without a letter or digit"))
+        faults.found.append(UnfitError(key, "has a part without a letter or digit", "write a name in it"))
     for character in dict.fromkeys("".join("".join(_UNSAFE.findall(piece)) for piece in texts)):
         visible = character if character.isprintable() else f"U+{ord(character):04X}"
         faults.found.append(UnfitError(key, f"the character {visible} cannot stand in a file's name", "use - or _"))

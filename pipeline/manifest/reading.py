@@ -5,7 +5,15 @@ from typing import Any, TypeAlias
 
 from pipeline.manifest.complaints import DoubtError, Gathering, UnfitError
 from pipeline.manifest.template import Template, compile_template
-from pipeline.manifest.values import check_characters, read_prompt, read_ratio, read_switch, read_use, read_whole
+from pipeline.manifest.values import (
+    check_characters,
+    check_length,
+    read_prompt,
+    read_ratio,
+    read_switch,
+    read_use,
+    read_whole,
+)
 
 #: The keys of a job that make up its request; each may be a constant or a template.
 KEYS = ("prompt", "model", "ratio", "use", "seed", "format", "safety_tolerance", "prompt_upsampling")
@@ -21,6 +29,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "prompt_upsampling": lambda text: read_switch("prompt_upsampling", text),
 }
 
+#: No key but the prompt has long texts.
+_MAX_OTHERS = 1_000
+
 Values: TypeAlias = Sequence[str]
 #: Reads one key for the values of a row; None when the row leaves it open.
 Read: TypeAlias = Callable[[Values], Any]
@@ -34,7 +45,7 @@ def read_constant(key: str, value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    literal = compile_template(key, value).literal
+    literal = _template(key, value, None).literal
     if literal is None:
         raise UnfitError(key, "placeholders cannot stand in the defaults", "put it in the jobs that have the variable")
     return READERS[key](literal)
@@ -78,8 +89,11 @@ def reader(key: str, value: Any, names: Sequence[str] | None, known: Sequence[st
 
 
 def _template(key: str, text: str, known: Sequence[str] | None) -> Template:
+    if key != "prompt" and len(text) > _MAX_OTHERS:
+        raise UnfitError(key, f"is longer than {_MAX_OTHERS:,} characters", "shorten it")
     faults = Gathering()
     if key == "prompt":
+        check_length(text)
         faults.attempt(check_characters, text)
     template = faults.attempt(compile_template, key, text, known=known) or Template(())
     if known is not None:

@@ -8,9 +8,11 @@ from pydantic_core import core_schema
 
 from pipeline.catalog import LogKind, Wire
 from pipeline.manifest.fields import (
+    MAX_HOSTS,
     Factor,
     Format,
     Model,
+    Price,
     ProfileName,
     RatioText,
     Seconds,
@@ -24,15 +26,19 @@ from pipeline.manifest.fields import (
     read_base_url,
     read_env_name,
     read_host,
+    read_hosts,
     read_path,
     read_text,
     read_version,
 )
 
+#: Pictures of each job.
+MAX_REPEAT = 1_000
+
 _BaseUrl = Annotated[str, BeforeValidator(read_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
 _EnvName = Annotated[str, BeforeValidator(read_env_name)]
 _Host = Annotated[str, BeforeValidator(read_host)]
-_Hosts = Annotated[tuple[_Host, ...], Field(strict=False)]
+_Hosts = Annotated[tuple[_Host, ...], BeforeValidator(read_hosts), Field(strict=False, max_length=MAX_HOSTS)]
 _Version = Annotated[Literal[1], BeforeValidator(read_version)]
 _Word = Annotated[Wire, BeforeValidator(read_text)]
 _LogKind = Annotated[LogKind, BeforeValidator(read_text)]
@@ -98,7 +104,7 @@ class ProviderKeys(_Written):
     wire: _Word | None = Field(None, description="Where Flux parameters travel in the request's body.")
     window_s: Seconds | None = Field(None, gt=0, le=86_400, description="How long a result's URL lives, in seconds.")
     allow_hosts: _Hosts | None = Field(None, description="Hosts on private addresses that downloads may reach.")
-    prices: dict[str, Usd] = Field({}, description="US dollars a picture, by model; added to the profile's.")
+    prices: dict[str, Price] = Field({}, description="US dollars a picture, by model; added to the profile's.")
     credit_factor: Factor | None = Field(None, ge=1, le=10, description="What a dollar paid is credited as.")
     log: LogKeys | None = Field(None, description="Where the provider tells what it billed, for reconcile.")
 
@@ -107,7 +113,7 @@ class JobKeys(DefaultsKeys):
     """What a job in the mapping form may say; any of its texts may hold placeholders."""
 
     prompt: Text = Field(description="What to draw. {word} stands for a variable or column; {{ and }} are braces.")
-    repeat: Whole = Field(1, ge=1, le=1000, description="How many pictures of each; a given seed counts up.")
+    repeat: Whole = Field(1, ge=1, le=MAX_REPEAT, description="How many pictures of each; a given seed counts up.")
     vars: _Variables = Field({}, description="Variables; every combination of their values is a job.")
     zip: _Variables = Field({}, description="Variables whose values are paired, first with first; of equal length.")
 

@@ -11,9 +11,12 @@ from pipeline.errors import ManifestError, Problem
 from pipeline.manifest.complaints import Place, shown
 from pipeline.manifest.scalars import Plain
 
-#: Deeper nesting and more values than any manifest needs; checked as the events stream, before anything is built.
+#: Deeper nesting, and more values, keys and text than any manifest needs; checked as the events stream, before anything
+#: is built. 500,000 values are 125,000 jobs of three words.
 MAX_DEPTH = 32
-MAX_NODES = 1_000_000
+MAX_NODES = 500_000
+MAX_KEYS = 1_000
+MAX_TEXT = 100_000
 
 #: YAML's printable characters, less a byte order mark in the middle of the text.
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -79,6 +82,8 @@ def parse(text: str, file: str, *, loader: Any = _Loader) -> Node:
         place = Place(before.count("\n") + 1, bad.start() - before.rfind("\n"))
         raise builder.error(place, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "remove it")
     try:
+        if 2 * len(text) > MAX_NODES:  # [?,?] holds two empty pairs, so three values for two characters
+            builder.count(yaml.parse(text, Loader=loader))
         return builder.document(yaml.parse(text, Loader=loader))
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
@@ -127,12 +132,33 @@ class _Builder:
         self._root: Node | None = None
         self._open: list[Sequence | Mapping] = []
         self._keys: list[tuple[str, Place] | None] = []
-        self._count = 0
 
     def error(self, place: Place, message: str, hint: str = "") -> ManifestError:
         return ManifestError(
             [Problem(file=self._file, line=place.line, column=place.column, path="", message=message, hint=hint)]
         )
+
+    def count(self, events: Iterator[Any]) -> None:
+        """Refuse too many values while that is cheap: counting them takes a third of the time of building them."""
+        values = depth = 0
+        for event in events:
+            kind = type(event)
+            if kind in self._STARTS:
+                depth += 1
+                values += 1
+            elif kind is yaml.ScalarEvent:
+                values += 1
+            elif kind in self._ENDS:
+                depth -= 1
+            if values > MAX_NODES:
+                raise self._too_many(event)
+            if depth > MAX_DEPTH:
+                return  # which is told when it is built
+
+    def _too_many(self, event: Any) -> ManifestError:
+        place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        hint = "put many rows in a CSV or JSONL file: 'rows: prompts.csv'"
+        return self.error(place, f"the manifest holds more than {MAX_NODES:,} values", hint)
 
     def document(self, events: Iterator[Any]) -> Node:
         for event in events:
@@ -162,18 +188,17 @@ class _Builder:
             raise self.error(
                 Place(line, column), f"{what} are not used in manifests", "write plain values, or quote it"
             )
-        self._count += 1
-        if self._count > MAX_NODES:
-            message = f"the manifest holds more than {MAX_NODES:,} values"
-            raise self.error(Place(line, column), message, "put many rows in a CSV or JSONL file: 'rows: prompts.csv'")
         if kind is yaml.ScalarEvent:
+            if len(event.value) > MAX_TEXT:
+                message = f"a text longer than {MAX_TEXT:,} characters"
+                raise self.error(Place(line, column), message, "shorten it, or close its quote")
             text = Plain(event.value) if event.implicit[0] else event.value
             self._place(Scalar(line, column, text))
             return
         node = Sequence(line, column, []) if kind is yaml.SequenceStartEvent else Mapping(line, column, {}, {})
         self._place(node)
         if len(self._open) == MAX_DEPTH:
-            raise self.error(Place(line, column), f"nested deeper than {MAX_DEPTH} levels")
+            raise self.error(Place(line, column), f"nested deeper than {MAX_DEPTH} levels", "close a bracket or brace")
         self._open.append(node)
         self._keys.append(None)
 
@@ -202,7 +227,8 @@ class _Builder:
             raise self.error(place, "a key is missing before the colon", "put text that holds ': ' in quotes")
         if node.text in parent.keys:
             first = parent.keys[node.text].line
-            raise self.error(
-                place, f"the key {shown(str(node.text))} is given twice, on lines {first} and {place.line}"
-            )
+            message = f"the key {shown(str(node.text))} is given twice, on lines {first} and {place.line}"
+            raise self.error(place, message, "keep one of them")
+        if len(parent.keys) == MAX_KEYS:
+            raise self.error(place, f"a mapping of more than {MAX_KEYS:,} keys", "write many jobs as a list")
         return str(node.text), place

@@ -10,6 +10,8 @@ from pipeline.ratio import Ratio, parse_ratio
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _MAX_NAMED = 5
+#: What the longest-reading image APIs take; Flux reads far less.
+MAX_PROMPT = 32_000
 _WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
 #: Unicode's categories of letters, numbers and symbols.
 _SAYING = "LNS"
@@ -20,16 +22,27 @@ def read_prompt(text: str) -> str:
     """Take a prompt with its ends stripped.
 
     Raises:
-        UnfitError: It is empty, has no letter, number or symbol (as a template whose columns are all blank), or holds
-            a control character or half a surrogate pair.
+        UnfitError: It is empty, longer than 32,000 characters, has no letter, number or symbol (as a template whose
+            columns are all blank), or holds a control character or half a surrogate pair.
     """
     prompt = text.strip()
     if not prompt:
         raise UnfitError("prompt", "is empty", "say what to draw")
+    check_length(prompt)
     check_characters(prompt)
     if not any(unicodedata.category(character)[0] in _SAYING for character in prompt):
         raise UnfitError("prompt", f"says nothing: {shown(prompt)}", "say what to draw")
     return prompt
+
+
+def check_length(text: str) -> None:
+    """Make sure that a prompt, or its template, is none that no model reads to its end.
+
+    Raises:
+        UnfitError: It has more than 32,000 characters.
+    """
+    if len(text) > MAX_PROMPT:
+        raise UnfitError("prompt", f"is longer than {MAX_PROMPT:,} characters", "shorten it, or close its quote")
 
 
 def check_characters(text: str) -> None:

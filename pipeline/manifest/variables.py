@@ -1,15 +1,17 @@
 """The only module that knows variables: the combinations of ``vars``, and the pairs of ``zip``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from pipeline.manifest.complaints import Gathering, UnfitError
+from pipeline.manifest.complaints import Gathering, UnfitError, enumerated
 from pipeline.manifest.template import NAME
 
 #: More combinations in one job are a slip; a million wanted ones belong in a rows file.
 MAX_COMBINATIONS = 100_000
+#: Numbers from here on are not written out.
+_UNCOUNTED = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,18 @@ def combine(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[s
     return Variables((*crossed, *paired), combinations)
 
 
+def count_of(crossed: Mapping[str, Sized], paired: Mapping[str, Sized]) -> int:
+    """How many combinations there are; ``paired`` lists are taken to be of equal length."""
+    return prod(map(len, crossed.values())) * len(next(iter(paired.values()), "-"))
+
+
 def _check_counts(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[str, ...]]) -> None:
     lengths = {name: len(values) for name, values in paired.items()}
     if len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        counts = enumerated(f"{name} has {length}" for name, length in lengths.items())
         raise UnfitError("zip", f"pairs lists of equal length, but {counts}", "use vars for every combination")
-    count = prod(map(len, crossed.values())) * (next(iter(lengths.values()), 1))
+    count = count_of(crossed, paired)
     if count > MAX_COMBINATIONS:
-        message = f"makes {count:,} combinations; at most {MAX_COMBINATIONS:,} in one job"
+        many = f"{count:,}" if count < _UNCOUNTED else f"more than {_UNCOUNTED:,}"
+        message = f"makes {many} combinations; at most {MAX_COMBINATIONS:,} in one job"
         raise UnfitError("vars", message, "put so many in a rows file: 'rows: prompts.csv'")
