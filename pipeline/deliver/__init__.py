@@ -2,6 +2,7 @@
 
 from pipeline.deliver.backlog import Backlog
 from pipeline.deliver.courier import Courier
+from pipeline.deliver.crew import Crew
 from pipeline.deliver.deadline_queue import DeliveryQueue
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.fetch import Transport
@@ -27,6 +28,7 @@ __all__ = [
     "INLINE",
     "Backlog",
     "Courier",
+    "Crew",
     "DeliveryEvent",
     "DeliveryQueue",
     "Disk",

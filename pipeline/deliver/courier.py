@@ -1,13 +1,13 @@
 """The only module that knows the order of a delivery: fetch, prove, keep, record, and only then let go of the part."""
 
 import random
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 from pipeline.clock import Clock
-from pipeline.deliver.backlog import Backlog
+from pipeline.deliver.backlog import Backlog, Flight
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.fetch import Fetcher, Transport
 from pipeline.deliver.keeper import Keeper, Kept
@@ -15,7 +15,8 @@ from pipeline.deliver.limits import Limits
 from pipeline.deliver.proof import UnprovenError
 from pipeline.deliver.purchase import INLINE, DeliveryEvent, EventKind, Outcome, Purchase, Record, StoredPicture
 from pipeline.deliver.pursuit import Missed, Pursuer
-from pipeline.deliver.rest import Draw, Rest
+from pipeline.deliver.rest import Alone, Draw, Worker
+from pipeline.deliver.resume import Body
 from pipeline.deliver.shelf import Shelf
 from pipeline.deliver.trouble import trouble
 from pipeline.deliver.window import Window
@@ -71,7 +72,7 @@ class Courier:
         self._pursuer = Pursuer(fetcher=fetcher, keeper=self._keeper, clock=clock, limits=limits, draw=draw)
         self._losses = 0
 
-    async def deliver(self, purchase: Purchase, *, rest: Rest = nullcontext) -> Outcome:
+    async def deliver(self, purchase: Purchase, *, worker: Worker | None = None) -> Outcome:
         """Settle one purchase.
 
         Trouble of this machine is reported through ``on_trouble`` and leaves the purchase as bought. Cancelled, it
@@ -79,12 +80,12 @@ class Courier:
 
         Args:
             purchase: What was bought; the backlog holds a place for it, which is given back.
-            rest: A context entered while the delivery only waits.
+            worker: Who is at work on it; one that nobody else wants when None.
         """
         flight, outcome = self._backlog.started(), Outcome.LEFT
         self._tell(EventKind.STARTED, purchase)
         try:
-            outcome = await self._settle(purchase, rest)
+            outcome = await self._settle(purchase, _Hand(flight, worker or Alone()))
         except FluxbatchError as error:
             self._leave(purchase, error)
         except OSError as error:
@@ -93,16 +94,16 @@ class Courier:
             self._backlog.finished(flight, measured=outcome is not Outcome.LEFT)
         return outcome
 
-    async def _settle(self, purchase: Purchase, rest: Rest) -> Outcome:
+    async def _settle(self, purchase: Purchase, hand: "_Hand") -> Outcome:
         on_half = partial(self._tell, EventKind.HALF_WINDOW, purchase, "half of the URL's life has passed")
         window = Window.of(purchase, limits=self._limits, clock=self._clock, on_half=on_half)
         part = await self._keeper.part(purchase)
-        end = await self._obtain(purchase, part, window, rest)
+        end = await self._obtain(purchase, part, window, hand)
         if isinstance(end, Missed):
             return await self._miss(purchase, part, end, ample=window.ample)
         return await self._store(purchase, part, end)
 
-    async def _obtain(self, purchase: Purchase, part: Path, window: Window, rest: Rest) -> Kept | Missed:
+    async def _obtain(self, purchase: Purchase, part: Path, window: Window, hand: "_Hand") -> Kept | Missed:
         if purchase.url == INLINE:
             return await self._unpack(purchase, part)
         window.tick()
@@ -114,7 +115,12 @@ class Courier:
             window.tick()
             self._tell(EventKind.RETRY, purchase, why)
 
-        return await self._pursuer.pursue(purchase, part, window, rest=rest, on_retry=on_retry)
+        def noted(received: int, total: int | None) -> None:
+            window.tick()
+            hand.noted(received, total)
+
+        body = Body(part=part, noted=noted)
+        return await self._pursuer.pursue(purchase, body, window, worker=hand, on_retry=on_retry)
 
     async def _unpack(self, purchase: Purchase, part: Path) -> Kept | Missed:
         try:
@@ -168,3 +174,27 @@ class Courier:
         if self._on_event is not None:
             age_s = purchase.age_s(self._clock)
             self._on_event(DeliveryEvent(kind=kind, purchase=purchase, age_s=age_s, message=message))
+
+
+class _Hand:
+    """A delivery at work, as those see it who count: the backlog and whoever lends workers."""
+
+    def __init__(self, flight: Flight, worker: Worker) -> None:
+        self._flight = flight
+        self._worker = worker
+        self._received = 0
+
+    def noted(self, received: int, total: int | None) -> None:
+        """So much of the picture is here; less than before where it begins anew."""
+        self._flight.progress(received, total)
+        self.came(received - self._received if received > self._received else received)
+        self._received = received
+
+    def came(self, size_bytes: int) -> None:
+        self._worker.came(size_bytes)
+
+    @asynccontextmanager
+    async def rest(self, setback: str) -> AsyncIterator[None]:
+        with self._flight.idle():
+            async with self._worker.rest(setback):
+                yield

@@ -46,10 +46,6 @@ class DeliveryQueue:
             self._room.release()
         return entry[2]
 
-    async def wait(self) -> None:
-        """Wait until ``get`` has something to give; where several take, another may take it first."""
-        self._entries.put_nowait(await self._entries.get())
-
     def close(self) -> None:
         """Say that nothing more comes: ``get`` gives what is left, then None to everybody. May be called again."""
         if not self._closed:

@@ -1,11 +1,11 @@
 """The only module that turns a URL into a file on disk: one try, bounded in time, in size and from below in speed."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import aiofiles
 import anyio
@@ -14,16 +14,23 @@ from pipeline.clock import Clock
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.limits import Limits
 from pipeline.deliver.proof import UnprovenError
-from pipeline.transport import Download
+from pipeline.deliver.resume import Body, Held, is_partial
+from pipeline.deliver.speeds import Speeds, Watch
+from pipeline.transport import Download, TransportError
 
 _OK = 200
 _GONE = frozenset({403, 404, 410})
+#: One too many, or at the wrong moment: fewer at once may do better.
+_BUSY = frozenset({429, 503})
+_NO_SUCH_RANGE = 416
+#: A wait that was too short is doubled for the next try, so often.
+_LONGEST_DOUBLED = 3
 
 
 class Transport(Protocol):
     """What a download needs of the network: ``pipeline.transport.DownloadTransport`` or a double."""
 
-    def get(self, url: str) -> AbstractAsyncContextManager[Download]:
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Download]:
         """Ask for a URL; raises NeverSentError, LostError or ForbiddenAddressError."""
         ...
 
@@ -35,17 +42,20 @@ class Fetched:
     Attributes:
         announced: Whether its length was, and is right. Where it was not, a cut looks like an end.
         content_type: As the answer said, or "".
+        resumed: Whether it is joined from two answers.
     """
 
     announced: bool
     content_type: str
+    resumed: bool = False
 
 
 class AgainError(Exception):
     """This try brought no picture; another may.
 
     Attributes:
-        kind: ``gone``, ``status``, ``short_body``, ``too_slow`` or ``out_of_time``.
+        kind: ``gone``, ``busy``, ``status``, ``short_body``, ``too_slow``, ``timeout``, ``bad_range``, ``vanished`` or
+            ``out_of_time``.
         message: One line.
         slower: Whether to wait longer than usual: the answer spoke of us rather than of the moment.
     """
@@ -58,7 +68,7 @@ class AgainError(Exception):
 
 
 class Fetcher:
-    """Fetches bodies into new files."""
+    """Fetches bodies into files."""
 
     def __init__(self, *, transport: Transport, disk: Disk, clock: Clock, limits: Limits) -> None:
         """Take what is needed; nothing is opened yet."""
@@ -66,15 +76,18 @@ class Fetcher:
         self._disk = disk
         self._clock = clock
         self._limits = limits
+        self._speeds = Speeds(clock=clock, limits=limits)
 
-    async def fetch(self, url: str, part: Path, *, until: float, tick: Callable[[], None]) -> Fetched:
-        """Stream a body into ``part``, a new file; what came is left there whatever happens.
+    async def fetch(self, url: str, body: Body, *, until: float) -> Fetched:
+        """Stream a body into its part; what came is left there whatever happens.
+
+        With a beginning in hand only the rest is asked for. Where the server gives all of it instead, or the body is
+        no longer the same, the part begins anew. ``body.held`` then says what of this try another may build on.
 
         Args:
             url: Where the bytes are.
-            part: A name that is free.
+            body: What is here of it; without a beginning in hand whatever is in its part goes.
             until: When to give up, on the monotonic clock.
-            tick: Called after each chunk.
 
         Returns:
             How far the end of the body can be trusted, and what it was said to be.
@@ -86,66 +99,118 @@ class Fetcher:
             OSError: From the disk.
         """
         with anyio.move_on_after(max(0.0, until - self._clock.monotonic())):
-            async with self._transport.get(url) as download:
-                self._check(download)
-                received = await self._pour(download.chunks, part, until, tick)
-            if download.length not in {None, received}:
-                raise AgainError("short_body", f"{received} of {download.length} bytes")
-            return Fetched(announced=download.length is not None, content_type=download.content_type)
+            with self._speeds.download(urlsplit(url).netloc) as watch:
+                async with AsyncExitStack() as stack:
+                    download = await self._ask(stack, url, body)
+                    held = self._check(download, body)
+                    received = await self._pour(download, held, body, watch, until)
+            total = download.length if held is None else held.total
+            if total not in {None, received}:
+                raise AgainError("short_body", f"{received} of {total} bytes")
+            return Fetched(announced=total is not None, content_type=download.content_type, resumed=held is not None)
         raise AgainError("out_of_time", "the time for this try ran out")
 
-    def _check(self, download: Download) -> None:
-        status = download.status
+    async def _ask(self, stack: AsyncExitStack, url: str, body: Body) -> Download:
+        asked = self._transport.get(url) if body.held is None else self._transport.get(url, body.held.ask())
+        patience_s = self._limits.answer_s * 2 ** min(body.slow, _LONGEST_DOUBLED)
+        with anyio.move_on_after(patience_s):
+            return await stack.enter_async_context(asked)
+        raise AgainError("timeout", f"no answer in {patience_s:.0f} s")
+
+    def _check(self, download: Download, body: Body) -> Held | None:
+        """See that an answer is a body; what it is the rest of, or None where it is all of it."""
+        status, held = download.status, body.held
         if status in _GONE:
             raise AgainError("gone", f"HTTP {status}")
-        if status != _OK:
-            raise AgainError("status", f"HTTP {status}", slower=status < 500)
+        if held is not None and status == _NO_SUCH_RANGE:
+            body.held = None
+            raise AgainError("bad_range", f"HTTP {status}")
+        continues = held is not None and is_partial(download)
+        if status != _OK and not continues:
+            raise AgainError("busy" if status in _BUSY else "status", f"HTTP {status}", slower=status < 500)
         encoding = download.headers.get("content-encoding", "").strip().lower()
         if encoding not in {"", "identity"}:
             raise UnprovenError("encoded", f"Content-Encoding {encoding[:40]!r} although none was accepted")
         if download.length is not None and download.length > self._limits.cap_bytes:
             raise self._too_large()
+        if held is None or not continues:
+            return None
+        if flaw := held.flaw(download):
+            body.held = None
+            raise AgainError("bad_range", flaw)
+        return held
 
     def _too_large(self) -> UnprovenError:
         return UnprovenError("too_large", f"more than {self._limits.cap_bytes} bytes")
 
-    async def _pour(self, chunks: AsyncIterator[bytes], part: Path, until: float, tick: Callable[[], None]) -> int:
-        # Opening and closing are shielded: cut short, they would leave a descriptor that nobody closes.
-        with anyio.CancelScope(shield=True):
-            file = await aiofiles.open(part, "xb", opener=self._disk.create)
+    async def _pour(self, download: Download, held: Held | None, body: Body, watch: Watch, until: float) -> int:
+        """Write what comes; the bytes of the body that are in the part."""
+        body.held = None
+        file = await self._open(body, held)
+        pouring = _Pouring(file, self._limits.piece_bytes, 0 if held is None else held.received)
+        total = download.length if held is None else held.total
         try:
-            received, piece, began = 0, bytearray(), self._clock.monotonic()
-            iterator = aiter(chunks)
-            while chunk := await self._next(iterator, began, received, until):
-                received += len(chunk)
-                if received > self._limits.cap_bytes:
-                    raise self._too_large()
-                tick()
-                piece += chunk
-                if len(piece) >= self._limits.piece_bytes:
-                    await file.write(bytes(piece))
-                    piece.clear()
-            await file.write(bytes(piece))
-            await file.flush()
+            try:
+                chunks = aiter(download.chunks)
+                while chunk := await self._next(chunks, watch, until, slow=body.slow):
+                    if pouring.received + len(chunk) > self._limits.cap_bytes:
+                        raise self._too_large()
+                    await pouring.add(chunk)
+                    body.noted(pouring.received, total)
+                    if watch.add(len(chunk), slow=body.slow):
+                        raise AgainError("too_slow", str(watch))
+            except (AgainError, TransportError) as setback:
+                body.slow += setback.kind == "too_slow"
+                await pouring.flush()
+                body.held = Held.of(download, pouring.received) if held is None else held.grown(pouring.received)
+                raise
+            await pouring.flush()
         except BaseException:  # closed or undone, whatever it is, and raised again
             with anyio.CancelScope(shield=True), contextlib.suppress(OSError):  # the first error is the one to tell
                 await file.close()
             raise
         with anyio.CancelScope(shield=True):
             await file.close()
-        return received
+        return pouring.received
 
-    async def _next(self, chunks: AsyncIterator[bytes], began: float, received: int, until: float) -> bytes:
-        limit = min(until, began + self._allowed_s(received))
-        chunk: bytes | None = None
-        with anyio.move_on_after(max(0.0, limit - self._clock.monotonic())):
-            chunk = await anext(chunks, b"")
-        if chunk == b"":
-            return chunk  # however late: it is all there
-        now = self._clock.monotonic()
-        if chunk is None or now > min(until, began + self._allowed_s(received + len(chunk))):
-            raise AgainError("too_slow", f"{received + len(chunk or b'')} bytes in {now - began:.1f} s")
-        return chunk
+    async def _open(self, body: Body, held: Held | None) -> Any:
+        # Opening and closing are shielded: cut short, they would leave a descriptor that nobody closes.
+        with anyio.CancelScope(shield=True):
+            if held is None:
+                await anyio.to_thread.run_sync(self._disk.remove, body.part)
+                return await aiofiles.open(body.part, "xb", opener=self._disk.create)
+            file = await aiofiles.open(body.part, "ab", opener=self._disk.create)
+            if await file.tell() == held.received:
+                return file
+            await file.close()
+        raise AgainError("vanished", f"{body.part.name} is not as it was left")
 
-    def _allowed_s(self, received: int) -> float:
-        return self._limits.grace_s + received / self._limits.floor_bytes_per_s
+    async def _next(self, chunks: AsyncIterator[bytes], watch: Watch, until: float, *, slow: int) -> bytes:
+        patience_s = min(self._limits.grace_s * 2 ** min(slow, _LONGEST_DOUBLED), until - self._clock.monotonic())
+        with anyio.move_on_after(max(0.0, patience_s)):
+            return await anext(chunks, b"")  # however late the end is: it is all there
+        raise AgainError("too_slow", str(watch))
+
+
+class _Pouring:
+    """A file that is written in pieces."""
+
+    def __init__(self, file: Any, piece_bytes: int, received: int) -> None:
+        self.received = received
+        self._file = file
+        self._piece_bytes = piece_bytes
+        self._piece = bytearray()
+
+    async def add(self, chunk: bytes) -> None:
+        self.received += len(chunk)
+        self._piece += chunk
+        if len(self._piece) >= self._piece_bytes:
+            await self._write()
+
+    async def flush(self) -> None:
+        await self._write()
+        await self._file.flush()
+
+    async def _write(self) -> None:
+        await self._file.write(bytes(self._piece))
+        self._piece.clear()

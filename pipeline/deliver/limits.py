@@ -16,8 +16,10 @@ class Limits:
     Attributes:
         cap_bytes: The largest body.
         piece_bytes: How much is gathered before it is written.
-        floor_bytes_per_s: The slowest average taken, once ``grace_s`` seconds of body have passed.
-        grace_s: See ``floor_bytes_per_s``; also the longest wait for the first bytes of a body.
+        answer_s: The longest wait for an answer to begin, the connection included; doubled for a try that follows one
+            given up for being slow, three times at most.
+        floor_bytes_per_s: The slowest that is taken for long, over the last ``grace_s`` seconds; see ``Speeds``.
+        grace_s: See ``floor_bytes_per_s``; also the longest silence in a body, doubled as ``answer_s`` is.
         margin_s: A download is done this long before its deadline; a tenth of the window where that is less.
         first_try_s: What the first try may take, however late the purchase is picked up: clocks differ, a try is cheap.
         shortest_try_s: With less time than this left before the margin, no further try is made.
@@ -32,6 +34,7 @@ class Limits:
 
     cap_bytes: int = CAP_BYTES
     piece_bytes: int = MIB // 4
+    answer_s: float = 10.0
     floor_bytes_per_s: float = 10_000
     grace_s: float = 5.0
     margin_s: float = 5.0

@@ -14,7 +14,8 @@ from pipeline.deliver.keeper import Keeper, Kept
 from pipeline.deliver.limits import Limits
 from pipeline.deliver.proof import UnprovenError
 from pipeline.deliver.purchase import Outcome, Purchase
-from pipeline.deliver.rest import Draw, Rest, back_off_s
+from pipeline.deliver.rest import Draw, Worker, back_off_s
+from pipeline.deliver.resume import Body
 from pipeline.deliver.shelf import UnsyncedError
 from pipeline.deliver.window import Window
 from pipeline.errors import ConfigurationError, StorageError
@@ -49,15 +50,17 @@ class Pursuer:
         self._draw = draw
 
     async def pursue(
-        self, purchase: Purchase, part: Path, window: Window, *, rest: Rest, on_retry: Callable[[str], None]
+        self, purchase: Purchase, body: Body, window: Window, *, worker: Worker, on_retry: Callable[[str], None]
     ) -> Kept | Missed:
         """Fetch, prove and keep a picture, trying again while the window lasts; at least once in any case.
 
+        A try that breaks off leaves what the next may build on, where the server lets it (``Held``).
+
         Args:
             purchase: What was bought; its URL is not INLINE.
-            part: Where its bytes go.
+            body: Where its bytes go; nothing is held of it yet.
             window: Its time.
-            rest: Entered while only waiting.
+            worker: Lent to others while only waiting.
             on_retry: Told why, before each wait.
 
         Raises:
@@ -70,32 +73,32 @@ class Pursuer:
         while True:
             tries += 1
             try:
-                return await self._try(purchase, part, window, first=tries == 1)
+                return await self._try(purchase, body, window, first=tries == 1)
             except ForbiddenAddressError as exc:
                 raise _forbidden(exc, purchase) from exc
             except (AgainError, UnprovenError, UnsyncedError, TransportError) as exc:
                 setback: Setback = exc
             setbacks[type(setback)] += 1
             wait_s = self._wait_s(setback, tries, window)
-            missed = await self._judge(setback, part, count=setbacks[type(setback)], out_of_time=wait_s is None)
+            missed = await self._judge(setback, body.part, count=setbacks[type(setback)], out_of_time=wait_s is None)
             if missed is not None or wait_s is None:
                 return missed or _too_late(setback, gone=self._clock.monotonic() >= window.closes)
             on_retry(f"{setback.kind}: {setback.message}")
-            async with rest():
+            async with worker.rest(setback.kind):
                 await self._clock.sleep(wait_s)
 
-    async def _try(self, purchase: Purchase, part: Path, window: Window, *, first: bool) -> Kept:
-        await self._keeper.discard(part)
-        until = window.first_until if first else window.until
-        fetched = await self._fetcher.fetch(purchase.url, part, until=until, tick=window.tick)
+    async def _try(self, purchase: Purchase, body: Body, window: Window, *, first: bool) -> Kept:
+        fetched = await self._fetcher.fetch(purchase.url, body, until=window.first_until if first else window.until)
         try:
-            kept = await self._keeper.keep(part, purchase)
+            kept = await self._keeper.keep(body.part, purchase)
         except UnprovenError as exc:
+            if fetched.resumed:
+                raise AgainError("bad_range", f"joined from two answers: {exc.message}") from exc
             if exc.kind in _CUT and not fetched.announced:
                 raise AgainError("short_body", exc.message) from exc
             raise UnprovenError(exc.kind, f"{exc.message} (content type {fetched.content_type[:80]!r})") from exc
         if kept is None:
-            raise AgainError("vanished", f"{part.name} was removed before it was proven")
+            raise AgainError("vanished", f"{body.part.name} was removed before it was proven")
         return kept
 
     async def _judge(self, setback: Setback, part: Path, *, count: int, out_of_time: bool) -> Missed | None:

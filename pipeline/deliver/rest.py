@@ -2,15 +2,36 @@
 
 import random
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol
 
 from pipeline.deliver.limits import Limits
 
-#: Entered while a delivery only waits, so that its worker can do something else.
-Rest = Callable[[], AbstractAsyncContextManager[None]]
-
 #: Draws a number between two bounds; ``random.uniform`` or a double.
 Draw = Callable[[float, float], float]
+
+
+class Worker(Protocol):
+    """Who is at work on a delivery: one of few, so it is lent to others while there is nothing to do."""
+
+    def rest(self, setback: str) -> AbstractAsyncContextManager[None]:
+        """Entered, with what set it back in a word, while the delivery only waits."""
+        ...
+
+    def came(self, size_bytes: int) -> None:
+        """So many bytes more have come."""
+        ...
+
+
+class Alone:
+    """A worker that nobody else wants."""
+
+    def rest(self, setback: str) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - nobody asks why
+        """Nothing is lent."""
+        return nullcontext()
+
+    def came(self, size_bytes: int) -> None:
+        """Nobody counts."""
 
 
 def back_off_s(limits: Limits, tries: int, left_s: float, *, slower: bool, draw: Draw = random.uniform) -> float | None:

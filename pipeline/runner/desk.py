@@ -45,6 +45,7 @@ class Desk:
 
     async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
         """Queue a bought picture for fetching."""
+        self._backlog.bought()
         await self._queue.put(
             Purchase(
                 job_key=job.key,

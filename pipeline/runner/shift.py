@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Courier, DeliveryQueue, Purchase, Transport, place, run_pool
+from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.ledger import LedgerWriter, Run
 from pipeline.manifest import Manifest
@@ -55,6 +55,7 @@ class Shift:
         self._ear = Ear(options)
         workers = manifest.limits.downloads
         self._backlog = Backlog(workers=workers, window_s=manifest.profile.window_s, clock=tools.clock)
+        self._crew = Crew(workers=workers, clock=tools.clock)
         self._queue = DeliveryQueue(ORDERS_AHEAD)
         self._courier = Courier(
             output=options.output,
@@ -175,12 +176,12 @@ class Shift:
             self._backlog.adopt()
             await queue.put(purchase)
         queue.close()
-        await run_pool(queue, self._courier, workers=self._manifest.limits.downloads)
+        await run_pool(queue, self._courier, crew=self._crew)
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""
         async with anyio.create_task_group() as fetching:
-            fetching.start_soon(partial(run_pool, self._queue, self._courier, workers=self._manifest.limits.downloads))
+            fetching.start_soon(partial(run_pool, self._queue, self._courier, crew=self._crew))
             send, receive = anyio.create_memory_object_stream[Order](ORDERS_AHEAD)
             async with anyio.create_task_group() as buying:
                 buying.start_soon(self._planner.work, islice(self._manifest.jobs(), self._options.limit), send)

@@ -83,32 +83,36 @@ class DownloadTransport:
         await self._stack.aclose()
 
     @asynccontextmanager
-    async def get(self, url: str) -> AsyncIterator[Download]:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Download]:
         """Ask for a URL, follow at most MAX_REDIRECTS checked redirects, and hand over the body as it comes.
+
+        Args:
+            url: Where the bytes are.
+            headers: Sent besides the session's, also after a redirect; ``Range`` and ``If-Range``, nothing secret.
 
         Raises:
             NeverSentError: The URL cannot be asked for, or its host not reached.
             LostError: The exchange broke off, or there were too many redirects.
             ForbiddenAddressError: The URL, or a redirect, leads where downloads may not go.
         """
-        response, host = await self._follow(url)
-        headers = lower_headers(response)
+        response, host = await self._follow(url, headers)
+        answered = lower_headers(response)
         try:
             yield Download(
                 status=response.status,
-                length=_length(headers),
-                content_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+                length=_length(answered),
+                content_type=answered.get("content-type", "").partition(";")[0].strip().lower(),
                 chunks=self._chunks(response.content, host),
-                headers=headers,
+                headers=answered,
             )
         finally:
             response.release()  # closes the connection unless the body was read to its end
 
-    async def _follow(self, url: str) -> tuple[aiohttp.ClientResponse, str]:
+    async def _follow(self, url: str, headers: Mapping[str, str] | None) -> tuple[aiohttp.ClientResponse, str]:
         for _ in range(MAX_REDIRECTS + 1):
             target = self._checked(url)
             host = target.origin.authority
-            response = await self._ask(target)
+            response = await self._ask(target, headers)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
                 return response, host
@@ -127,7 +131,7 @@ class DownloadTransport:
             raise ForbiddenAddressError(message, kind="forbidden_scheme", host=origin.authority)
         return target
 
-    async def _ask(self, target: Target) -> aiohttp.ClientResponse:
+    async def _ask(self, target: Target, headers: Mapping[str, str] | None) -> aiohttp.ClientResponse:
         session = self._permitted if self._reach.permits(target.origin) else self._guarded
         if session is None:
             raise RuntimeError("the transport is not open; use it as an async context manager")
@@ -136,6 +140,7 @@ class DownloadTransport:
             try:
                 return await session.get(
                     target.url,
+                    headers=headers,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_s, sock_connect=self._connect_s),
                 )

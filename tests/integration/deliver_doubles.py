@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -87,9 +87,11 @@ class FakeTransport:
     def __init__(self, *replies: Reply) -> None:
         self.replies = list(replies)
         self.asked = 0
+        self.asked_with: list[dict[str, str]] = []
 
     @asynccontextmanager
-    async def get(self, url: str) -> AsyncIterator[Download]:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Download]:
+        self.asked_with.append(dict(headers or {}))
         reply = self.replies[min(self.asked, len(self.replies) - 1)]
         self.asked += 1
         if reply.error is not None:

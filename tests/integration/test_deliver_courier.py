@@ -19,6 +19,7 @@ from tests.integration.deliver_doubles import (
     WINDOW_S,
     Bench,
     FakeDisk,
+    FakeTransport,
     Reply,
     fault,
     picture,
@@ -284,19 +285,39 @@ async def test_a_url_without_a_deadline_has_the_usual_window(tmp_path: Path) -> 
     assert 590 < bench.clock.passed <= 595
 
 
-async def test_resting_is_entered_only_while_waiting(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Reply(status=503), whole(PNG))
-    rests: list[str] = []
+class FakeWorker:
+    """Writes down what it is told."""
+
+    def __init__(self, transport: FakeTransport) -> None:
+        self.told: list[str] = []
+        self.received = 0
+        self._transport = transport
 
     @asynccontextmanager
-    async def rest() -> AsyncIterator[None]:
-        rests.append(f"in after {bench.transport.asked}")
+    async def rest(self, setback: str) -> AsyncIterator[None]:
+        self.told.append(f"rests, {setback} after {self._transport.asked}")
         yield
-        rests.append(f"out after {bench.transport.asked}")
+        self.told.append(f"back after {self._transport.asked}")
 
+    def came(self, size_bytes: int) -> None:
+        self.received += size_bytes
+
+
+async def test_the_worker_is_lent_only_while_waiting_and_told_why(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Reply(status=503), whole(PNG))
+    worker = FakeWorker(bench.transport)
     bench.backlog.adopt()
-    await bench.courier.deliver(purchase(), rest=rest)
-    assert rests == ["in after 1", "out after 1"]
+    await bench.courier.deliver(purchase(), worker=worker)
+    assert worker.told == ["rests, busy after 1", "back after 1"]
+
+
+async def test_the_worker_is_told_of_every_byte_that_came_also_of_those_in_vain(tmp_path: Path) -> None:
+    cut = Reply(body=[PNG[:30], PNG[30:40]], cut=LostError("cdn.test: cut", kind="cut"))
+    bench = Bench(tmp_path, cut, Reply(body=[PNG[:9], PNG[9:]], length=len(PNG)))
+    worker = FakeWorker(bench.transport)
+    bench.backlog.adopt()
+    await bench.courier.deliver(purchase(), worker=worker)
+    assert worker.received == 40 + len(PNG)
 
 
 async def test_a_cancelled_delivery_leaves_nothing_but_the_part_and_gives_its_place_back(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from pipeline.clock import SystemClock
-from pipeline.deliver import Backlog, Courier, DeliveryEvent, DeliveryQueue, EventKind, Limits, run_pool
+from pipeline.deliver import Backlog, Courier, Crew, DeliveryEvent, DeliveryQueue, EventKind, Limits, run_pool
 from pipeline.errors import ConfigurationError, FluxbatchError
 from pipeline.transport import DownloadTransport
 from tests.integration.deliver_doubles import FakeRecord, picture, purchase
@@ -182,7 +182,7 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "no content": (says(head("204 No Content")), "status"),
     "a part of it": (says(head("206 Partial Content", Content_Length=LENGTH) + PNG), "status"),
     "not found yet": (says(head("404 Not Found", Content_Length=0)), "gone"),
-    "overloaded": (says(head("503 Service Unavailable", Content_Length=0)), "status"),
+    "overloaded": (says(head("503 Service Unavailable", Content_Length=0)), "busy"),
     "a loop": (says(head("302 Found", Location="/a.png", Content_Length=0)), ""),  # which the next answer ends
 }
 
@@ -303,4 +303,4 @@ async def test_a_pool_fetches_everything_through_every_fault(tmp_path: Path) -> 
 
 
 async def _run(queue: DeliveryQueue, courier: Street) -> None:
-    await run_pool(queue, courier.courier, workers=4)
+    await run_pool(queue, courier.courier, crew=Crew(workers=4, clock=SystemClock()))

@@ -71,6 +71,7 @@ async def test_leave_is_waited_for_while_too_much_is_outstanding(tmp_path: Path)
 
 async def test_what_is_bought_is_queued_with_all_that_fetching_needs(tmp_path: Path) -> None:
     made, _, queue = desk(tmp_path)
+    await made.admit()
 
     await made.take(job(), Reservation(attempt=1, price_microusd=1), answer(), "https://cdn.test/a.jpeg")
 
