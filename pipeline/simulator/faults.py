@@ -29,8 +29,9 @@ _STAGES = {
     ),
     Stage.PICTURE: "wrong_content_type wrong_format wrong_shape",
     Stage.DOWNLOAD: (
-        "dl_403 dl_404 dl_500 dl_cut dl_empty dl_garbage dl_gzip_lie dl_html dl_redirect dl_redirect_loop "
-        "dl_redirect_private dl_short_no_length dl_stall dl_trickle dl_truncated_image dl_wrong_length"
+        "dl_403 dl_404 dl_429 dl_500 dl_changed dl_cut dl_empty dl_garbage dl_gzip_lie dl_html dl_redirect "
+        "dl_redirect_loop dl_redirect_private dl_short_no_length dl_stall dl_trickle dl_truncated_image "
+        "dl_wrong_length dl_wrong_range"
     ),
 }
 _STAGE_OF = {name: stage for stage, names in _STAGES.items() for name in names.split()}

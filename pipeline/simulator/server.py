@@ -63,6 +63,7 @@ class Simulator:
             stopping=self._stopping,
             expired_status=settings.expired_status,
             trickle_bytes_per_s=settings.trickle_bytes_per_s,
+            bytes_per_s=settings.download_bytes_per_s,
             wall=time.time,
         )
         self._logbook = Logbook(settings=settings, account=self._account, opened_at=time.time())
@@ -95,6 +96,10 @@ class Simulator:
             in_flight_peak=self._gate.peak,
             downloads=self._downloads.served,
         )
+
+    def throttle(self, bytes_per_s: int | None) -> None:
+        """Change the bandwidth that all downloads share, in mid-run; None for no bound."""
+        self._downloads.throttle(bytes_per_s)
 
     async def __aenter__(self) -> Self:
         """Listen.

@@ -44,6 +44,7 @@ class SimulatorSettings:
         faults: Those that strike by chance.
         slow_end_s: How late the end marker of the fault ``slow_end`` comes, in seconds.
         trickle_bytes_per_s: The speed of the fault ``dl_trickle``; by default far below any honest line.
+        download_bytes_per_s: The bandwidth that all downloads share; None: no bound. ``Simulator.throttle`` changes it.
         scale: Pictures are drawn at one over this of their real size: 1, 2, 4, 8 or 16.
         seed: Of everything random.
         log_tokens: The tokens that the log of charges is shown to; empty: any, but not none.
@@ -72,6 +73,7 @@ class SimulatorSettings:
     faults: tuple[Fault, ...] = ()
     slow_end_s: float = 10.0
     trickle_bytes_per_s: int = 400
+    download_bytes_per_s: int | None = None
     scale: int = 1
     seed: int = 0
     log_tokens: frozenset[str] = frozenset()
@@ -86,8 +88,8 @@ class SimulatorSettings:
             raise ValueError("rate_window_s must be more than 0")
         if any(limit is not None and limit < 1 for limit in (self.requests_per_minute, self.max_in_flight)):
             raise ValueError("requests_per_minute and max_in_flight must be at least 1, or None for no limit")
-        if self.trickle_bytes_per_s < 1:
-            raise ValueError("trickle_bytes_per_s must be at least 1")
+        if self.trickle_bytes_per_s < 1 or (self.download_bytes_per_s is not None and self.download_bytes_per_s < 1):
+            raise ValueError("trickle_bytes_per_s and download_bytes_per_s must be at least 1")
         if any(amount < 0 for amount in (self.balance_microusd or 0, *self.prices_microusd.values())):
             raise ValueError("amounts of money must be 0 or more")
         if not 400 <= self.expired_status <= 599:

@@ -198,3 +198,52 @@ async def test_stopping_hangs_up_on_a_stalled_download(client: aiohttp.ClientSes
         answer = await client.get(await buy(client, simulator, "dl_stall"))
     with pytest.raises(aiohttp.ClientPayloadError), anyio.fail_after(PATIENCE_S):
         await answer.read()
+
+
+async def test_a_range_is_given_only_for_the_picture_that_is_meant(
+    client: aiohttp.ClientSession, simulator: Simulator
+) -> None:
+    link = await buy(client, simulator)
+    _, picture, headers = await get(client, link)
+    for tag, expected in ((headers["ETag"], 206), ('"another"', 200), (f"W/{headers['ETag']}", 200)):
+        status, data, _ = await get(client, link, headers={"Range": "bytes=100-", "If-Range": tag})
+        assert (status, data) == (expected, picture[100:] if expected == 206 else picture)
+    assert simulator.bill.downloads == 4  # the rest makes a whole for who has the beginning
+
+
+@pytest.mark.parametrize("fault", ["dl_cut", "dl_stall", "dl_changed"])
+async def test_what_breaks_off_says_what_it_was(
+    client: aiohttp.ClientSession, simulator: Simulator, fault: str
+) -> None:
+    link = await buy(client, simulator, f"{fault}*1")
+    with anyio.fail_after(PATIENCE_S):
+        async with client.get(link) as answer:
+            broken = answer.headers["ETag"]
+    _, _, headers = await get(client, link)
+    assert (broken == headers["ETag"]) is (fault != "dl_changed")
+
+
+async def test_a_range_may_be_wrong(client: aiohttp.ClientSession, simulator: Simulator) -> None:
+    link = await buy(client, simulator, "dl_wrong_range")
+    status, _, headers = await get(client, link, headers={"Range": "bytes=100-"})
+    assert (status, headers["Content-Range"][:9]) == (206, "bytes 99-")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await get(client, link)
+
+
+async def test_downloads_share_a_bandwidth_that_may_change(client: aiohttp.ClientSession) -> None:
+    async with Simulator(SimulatorSettings(scale=8, download_bytes_per_s=40_000)) as simulator:
+        link = await buy(client, simulator)
+        began = anyio.current_time()
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(get, client, link)
+        sent = 3 * len((await get(client, link))[1])
+        assert anyio.current_time() - began >= sent / 40_000
+        simulator.throttle(1)
+        with pytest.raises(TimeoutError), anyio.fail_after(0.3):
+            await get(client, link)
+        async with anyio.create_task_group() as group:
+            group.start_soon(get, client, link)
+            await anyio.sleep(0.1)
+            simulator.throttle(None)
