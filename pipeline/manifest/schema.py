@@ -55,7 +55,7 @@ class LimitsKeys(_Written):
     """How much at once, and how much money at most. Amounts are US dollars."""
 
     concurrency: Whole = Field(16, ge=1, le=512, description="The most requests in flight; the pace stays below it.")
-    downloads: Whole = Field(8, ge=1, le=128, description="How many pictures are fetched at once.")
+    downloads: Whole = Field(32, ge=1, le=128, description="The most pictures fetched at once; hosts stay below it.")
     budget_usd: Usd | None = Field(None, description="For this manifest and edition, over all its runs.")
     daily_usd: Usd | None = Field(None, description="For the whole ledger in a calendar day, local time.")
     monthly_usd: Usd | None = Field(None, description="For the whole ledger in a calendar month, local time.")

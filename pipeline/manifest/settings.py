@@ -13,7 +13,7 @@ class Limits:
 
     Attributes:
         concurrency: The most requests in flight, 1 to 512.
-        downloads: How many pictures are fetched at once, 1 to 128.
+        downloads: The most pictures fetched at once, 1 to 128; each host learns a number of its own below that.
         budget_microusd: For this manifest and edition, over all its runs; None for no limit, as below.
         daily_microusd: For the ledger's calendar day, local time.
         monthly_microusd: For the ledger's calendar month, local time.
@@ -24,7 +24,7 @@ class Limits:
     """
 
     concurrency: int = 16
-    downloads: int = 8
+    downloads: int = 32
     budget_microusd: int | None = None
     daily_microusd: int | None = None
     monthly_microusd: int | None = None
