@@ -115,11 +115,13 @@ class Street:
 
 
 @asynccontextmanager
-async def street(output: Path, *answers: Answer, read_s: float = 0.2) -> AsyncIterator[tuple[Street, FakeCdn]]:
-    with anyio.fail_after(20):
+async def street(
+    output: Path, *answers: Answer, read_s: float = 0.2, connect_s: float = 0.3
+) -> AsyncIterator[tuple[Street, FakeCdn]]:
+    with anyio.fail_after(60):
         async with (
             open_cdn(*answers) as cdn,
-            DownloadTransport(own_origin=cdn.origin, connect_s=0.3, read_s=read_s) as transport,
+            DownloadTransport(own_origin=cdn.origin, connect_s=connect_s, read_s=read_s) as transport,
         ):
             yield Street(output, transport, cdn.origin), cdn
 
@@ -201,7 +203,7 @@ async def test_a_fault_stores_nothing_and_is_tried_again(tmp_path: Path, answer:
 async def test_a_body_cut_at_any_byte_is_never_stored(tmp_path: Path, image_format: str) -> None:
     data = picture(image_format, size=(6, 4))
     answers = [says(head() + data[:length]) for length in range(len(data))]
-    async with street(tmp_path, *answers, good(data)) as (courier, cdn):
+    async with street(tmp_path, *answers, good(data), read_s=5, connect_s=5) as (courier, cdn):
         for length in range(len(data)):
             # The window has closed, so there is one try each.
             assert await courier.deliver(left_s=0) == "lost", f"cut after {length} bytes"
