@@ -9,7 +9,16 @@ import sys
 from tests.torture.deadlines.scenarios import scenarios
 from tests.torture.deadlines.stage import WINDOW_S, Result, Scenario, play
 
-HEADINGS = ("provider, bandwidth, fault", "bought", "died", "oldest s", "p99 s", "of the link", "held up", "most ahead")
+HEADINGS = (
+    "provider, bandwidth, fault",
+    "bought",
+    "died",
+    "oldest s",
+    "p99 s",
+    "of the link",
+    "held up",
+    "most outstanding",
+)
 
 
 def main(words: list[str]) -> int:

@@ -76,10 +76,9 @@ class Backlog:
       sooner, only grow old before it is begun.
 
     The second is what survives a collapse. Requests under way cannot be taken back: they will be answered, and must
-    still be fetched. With a bandwidth of ``rate`` fully used, about ``rate * (making_s + few)`` are outstanding, so for
-    pictures made in 8 s the link may fail altogether for nearly the whole window, or be a fiftieth for ever, before a
-    URL dies. No bound could keep the link full and survive a hundredth for ever: 8 s of orders are 800 s of downloads
-    then, and the window has 600.
+    still be fetched. No bound could keep a link full and survive a hundredth of it for ever: pictures made in 8 s are
+    8 s of downloads on order, 800 s at a hundredth, and the window has 600. But the less is ahead, the longer and the
+    deeper a collapse may be (measured in ``docs/performance.md``).
 
     Time alone only ever lowers the rate: so whatever lets a waiting producer go on is an event, and nothing polls.
     With nothing outstanding one place is always given: it is how a rate that was slow is measured again.

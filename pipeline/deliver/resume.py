@@ -56,11 +56,9 @@ class Held:
         if download.length not in {None, self.total - self.received}:
             return f"{download.length} bytes announced instead of {self.total - self.received}"
         tag = download.headers.get("etag", self.validator)
-        return (
-            f"ETag {tag[:60]!r} instead of the first one's"
-            if self.validator[0] == '"' and tag != self.validator
-            else ""
-        )
+        if self.validator[0] == '"' and tag != self.validator:
+            return f"ETag {tag[:60]!r} instead of the first one's"
+        return ""
 
 
 @dataclass(slots=True, kw_only=True)

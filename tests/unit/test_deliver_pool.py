@@ -185,6 +185,38 @@ async def test_a_host_without_room_keeps_no_other_waiting() -> None:
             group.cancel_scope.cancel()
 
 
+async def test_of_all_hosts_the_url_that_dies_first_is_next() -> None:
+    courier, queue = (
+        FakeCourier(),
+        await queue_of(
+            purchase("first", 0), purchase("late", 9, host="one.test"), purchase("soon", 5, host="two.test")
+        ),
+    )
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run, queue, courier, crew(1))
+            for name in ("first", "soon", "late"):
+                await anyio.wait_all_tasks_blocked()
+                courier.go[name].set()
+    assert courier.done == ["first", "soon", "late"]
+
+
+async def test_one_that_is_cancelled_just_as_it_is_given_a_worker_gives_it_back() -> None:
+    workers = crew(1)
+
+    async def wait() -> None:
+        async with workers.worker(purchase("b")):
+            raise AssertionError("it was cancelled")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group, workers.worker(purchase("a")):
+            group.start_soon(wait)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+        async with workers.worker(purchase("c")):
+            pass
+
+
 async def test_no_host_holds_all_workers_while_there_is_another() -> None:
     workers = crew(4)
     slow = [purchase(f"slow {number}", deadline=number, host="slow.test") for number in range(9)]

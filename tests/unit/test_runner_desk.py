@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from pipeline.clock import SystemClock
@@ -77,6 +78,23 @@ async def test_what_is_bought_is_queued_with_all_that_fetching_needs(tmp_path: P
 
     with anyio.fail_after(1):
         assert await queue.get() == PURCHASE
+
+
+async def test_the_backlog_is_told_when_what_it_admitted_is_made(tmp_path: Path) -> None:
+    made, backlog, _ = desk(tmp_path)
+    with anyio.fail_after(5):
+        await made.admit()
+        await made.take(job(), Reservation(attempt=1, price_microusd=1), answer(), "https://cdn.test/a.jpeg")
+        backlog.finished(backlog.started())
+        for _ in range(3):  # with nothing known of how long making takes there would be room for two
+            await anyio.lowlevel.checkpoint()
+            backlog.adopt()
+        async with anyio.create_task_group() as group:
+            group.start_soon(backlog.admit)
+            await settle()
+            assert backlog.waiting is not None
+            assert backlog.waiting.startswith("downloads are slow")
+            group.cancel_scope.cancel()
 
 
 async def test_bytes_inside_an_answer_are_on_the_disk_before_they_are_called_bought(tmp_path: Path) -> None:
