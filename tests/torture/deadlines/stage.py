@@ -232,19 +232,7 @@ async def _perform(scenario: Scenario, loop: VirtualLoop, chance: Random, folder
         stalls=scenario.stalls,
         cuts=scenario.cuts,
     )
-    crew = Crew(workers=scenario.workers, clock=clock)
-    backlog = Backlog(workers=scenario.workers, window_s=WINDOW_S, clock=clock)
-    queue = DeliveryQueue(64)
-    courier = Courier(
-        output=folder,
-        transport=link,
-        record=_Record(scenario, loop, result),
-        clock=clock,
-        backlog=backlog,
-        on_trouble=lambda trouble: result.troubles.append(str(trouble)),
-        limits=LIMITS,
-        disk=_MemoryDisk(),
-    )
+    depot = _Depot(scenario, loop, clock, link, folder, result)
     producer = Producer(
         run=RUN,
         terms=Terms(
@@ -252,37 +240,62 @@ async def _perform(scenario: Scenario, loop: VirtualLoop, chance: Random, folder
         ),
         shop=_Shop(scenario, link, clock, chance),
         book=FakeBook([]),
-        delivery=_Desk(backlog, queue, result),
+        delivery=_Desk(depot.backlog, depot.queue, result),
         halt=Halt(),
         clock=clock,
         jitter=chance.random,
     )
-
-    async def watch() -> None:
-        seconds = held_up = 0
-        while True:
-            await anyio.sleep(1)
-            if loop.now <= scenario.buying_s:
-                seconds, held_up = seconds + 1, held_up + (backlog.waiting is not None)
-                result.held_up = held_up / seconds
-
-    with anyio.CancelScope() as watching:
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            async with anyio.create_task_group() as fetching:
-                fetching.start_soon(_fetch, queue, courier, crew)
-                async with anyio.create_task_group() as buying:
-                    orders = _Orders(scenario, loop)
-                    for _ in range(scenario.concurrency):
-                        buying.start_soon(producer.work, orders)
-                queue.close()
-            watching.cancel()
+    async with anyio.create_task_group() as group:
+        group.start_soon(depot.watch)
+        async with anyio.create_task_group() as fetching:
+            fetching.start_soon(depot.fetch)
+            async with anyio.create_task_group() as buying:
+                orders = _Orders(scenario, loop)
+                for _ in range(scenario.concurrency):
+                    buying.start_soon(producer.work, orders)
+            depot.queue.close()
+        group.cancel_scope.cancel()
     result.busiest, result.resumed = link.busiest, link.resumed
     result.carried_kb = carried(scenario.speed, WARM_S, scenario.buying_s)
 
 
-async def _fetch(queue: DeliveryQueue, courier: Courier, crew: Crew) -> None:
-    await run_pool(queue, courier, crew=crew)
+class _Depot:
+    """The real download side."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        loop: VirtualLoop,
+        clock: VirtualClock,
+        link: LinkModel,
+        folder: Path,
+        result: Result,
+    ) -> None:
+        self.backlog = Backlog(workers=scenario.workers, window_s=WINDOW_S, clock=clock)
+        self.queue = DeliveryQueue(64)
+        self._crew = Crew(workers=scenario.workers, clock=clock)
+        self._courier = Courier(
+            output=folder,
+            transport=link,
+            record=_Record(scenario, loop, result),
+            clock=clock,
+            backlog=self.backlog,
+            on_trouble=lambda trouble: result.troubles.append(str(trouble)),
+            limits=LIMITS,
+            disk=_MemoryDisk(),
+        )
+        self._until, self._clock, self._result = scenario.buying_s, clock, result
+
+    async def fetch(self) -> None:
+        await run_pool(self.queue, self._courier, crew=self._crew)
+
+    async def watch(self) -> None:
+        """Note how often buying waits."""
+        seconds = held_up = 0
+        while self._clock.monotonic() < self._until:
+            await anyio.sleep(1)
+            seconds, held_up = seconds + 1, held_up + (self.backlog.waiting is not None)
+            self._result.held_up = held_up / seconds
 
 
 class _Orders:
