@@ -131,7 +131,7 @@ async def test_one_manifest_is_not_run_twice_at_once(workspace: Workspace, simul
 async def test_requests_of_a_killed_run_are_unknown_to_the_one_that_shares_with_it(
     workspace: Workspace, simulate: Simulate
 ) -> None:
-    simulator = await simulate(latency_s=1.5)
+    simulator = await simulate(latency_s=6.0)
     first = workspace.manifest(*SCENES[:3], file="first.yaml")
     second = workspace.manifest(*SCENES[:3], "Mine", file="second.yaml")
     with anyio.fail_after(PATIENCE_S):
