@@ -130,8 +130,10 @@ class Checker:
             for path, kind, facts in wrong:
                 shown_path = (SHORT.index(str(path[0])), *path[1:]) if short else path
                 self._add(base + shown_path, kind, facts)
-                doubts.add(_meant(path, sound, base) if kind == "extra_forbidden" else _key_path(path))
-                sound = _without(sound, _key_path(path))
+                unknown = kind == "extra_forbidden"
+                doubts.add(_meant(path, sound, base) if unknown else _key_path(path))
+                # One that nobody knows here is not required here, whatever it stands for elsewhere.
+                sound = _without(sound, _key_path(path), stand_ins={} if unknown else _STAND_INS)
 
     def _add(self, path: KeyPath, kind: str, facts: Mapping[str, Any]) -> None:
         last = str(path[-1])
@@ -162,14 +164,14 @@ def _key_path(path: KeyPath) -> KeyPath:
     return path[:first]
 
 
-def _without(data: Mapping[str, Any], path: KeyPath) -> dict[str, Any]:
+def _without(data: Mapping[str, Any], path: KeyPath, stand_ins: Mapping[str, Any]) -> dict[str, Any]:
     """The data without what stands at the path, or with its stand-in."""
     step, rest = str(path[0]), path[1:]
     if not rest:
         left = {key: value for key, value in data.items() if key != step}
-        return left | {step: _STAND_INS[step]} if step in _STAND_INS else left
+        return left | {step: stand_ins[step]} if step in stand_ins else left
     # A variable stays known by its name, whatever its values.
-    inner = {**data[step], rest[0]: ["?"]} if step in _VARIABLES else _without(data[step], rest)
+    inner = {**data[step], rest[0]: ["?"]} if step in _VARIABLES else _without(data[step], rest, stand_ins)
     return {**data, step: inner}
 
 

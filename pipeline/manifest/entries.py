@@ -10,7 +10,7 @@ from pipeline.manifest.recipe import Recipe
 from pipeline.manifest.rows import RowsFile
 
 #: After so many combinations that do not fit, the others of their job are not looked at.
-MAX_UNFIT = 1_000
+MAX_UNFIT = 2_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,17 @@ Entry = str | list[str] | dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """A command that has ended."""
+    """A command that has ended.
+
+    Attributes:
+        cpu_s: What it took of a processor, in seconds, and ``peak_bytes`` of memory; 0 where nobody measured.
+    """
 
     code: int
     out: str
     err: str
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
 
     @property
     def json(self) -> dict[str, Any]:
@@ -107,6 +113,8 @@ class Workspace:
         self._warm = warm
         #: Added to a surrounding that holds nothing of fluxbatch's.
         self.environment: dict[str, str] = {}
+        #: Whether its commands count for coverage, which takes several times their own time.
+        self.covered = True
 
     @property
     def output(self) -> Path:
@@ -136,7 +144,8 @@ class Workspace:
 
     def surroundings(self) -> dict[str, str]:
         """What a command sees of the environment."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLUXBATCH_")}
+        left_out = ("FLUXBATCH_",) if self.covered else ("FLUXBATCH_", "COVERAGE_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         # Loopback needs no certificates, and reading the machine's takes a tenth of a start.
         return inherited | {"COLUMNS": "200", "SSL_CERT_FILE": os.devnull} | self.environment
 
@@ -188,7 +197,13 @@ class Workspace:
                     on_start=on_start,
                     held=held,
                 )
-            return Ended(code=code, out=_text_of(out), err=_text_of(err))
+            return Ended(
+                code=code,
+                out=_text_of(out),
+                err=_text_of(err),
+                cpu_s=self._warm.cpu_s,
+                peak_bytes=self._warm.peak_bytes,
+            )
 
     async def run(self, manifest: str, *words: str, file_limit_bytes: int | None = None) -> Ended:
         """Run a manifest to its end, with one JSON object at the end."""

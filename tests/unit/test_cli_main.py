@@ -230,3 +230,23 @@ def test_words_come_from_the_command_line_unless_given(monkeypatch: pytest.Monke
 def test_bad_words_have_their_own_codes(words: list[str], code: int, capsys: Capture) -> None:
     assert ended(*words) == code
     assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\x9b", "\u202e", "\u200b", "\udcff", "\r"])
+def test_nothing_that_is_told_moves_a_terminals_cursor(capsys: Capture, character: str) -> None:
+    error = NotFoundError(Path(f"a{character}b.yaml"), remedy=f"look at {character}")
+    assert run_command(["do", "--json"], raising(error)) == 66
+    told = capsys.readouterr()
+    assert character not in told.err
+    assert character not in told.out
+    assert json.loads(told.out)["error"] == f"a{character}b.yaml: no such file"
+
+
+def test_a_manifest_whose_name_is_no_text_can_be_checked(tmp_path: Path, capsys: Capture) -> None:
+    """Its name could not be written to standard output."""
+    file = tmp_path / "caf\udce9.yaml"
+    file.write_text("version: 1\nprovider: simulator\njobs: [[A cat]]\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["check", str(file)])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.endswith("caf\\udce9.yaml: 1 jobs, nothing wrong\n")

@@ -1,6 +1,7 @@
 """Names that are readable, portable, and stay inside the output folder."""
 
 import ntpath
+import time
 import unicodedata
 from pathlib import Path, PureWindowsPath
 
@@ -251,3 +252,12 @@ def test_this_moment_counts_when_none_is_given(tmp_path: Path) -> None:
 
     (tmp_path / "m.yaml").write_text(HEAD + 'edition: "{year}"\njobs: [[a cat]]\n')
     assert int(load_manifest(tmp_path / "m.yaml").edition) >= NOON.year - 1
+
+
+def test_marks_in_any_order_cost_no_more_than_other_characters() -> None:
+    """Putting combining marks in order takes the square of their number: a cell of them took minutes."""
+    marks = "a" + "\u0300\u0316" * 65_000
+    before = time.process_time()
+    assert len(safe_part(marks).encode()) <= MAX_PART_BYTES
+    assert slug(marks[:32_000]).startswith("a")
+    assert time.process_time() - before < 1

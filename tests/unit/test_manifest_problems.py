@@ -175,3 +175,9 @@ def test_a_path_that_names_nothing_says_what_to_name(path: str) -> None:
     with pytest.raises(NotFoundError, match="name a manifest") as caught:
         load_manifest(path)
     assert "\0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["prompt: a\n", "rows: a\n", "output: {rows: a}\n", "limits: {version: 1}\n"])
+def test_a_key_in_the_wrong_place_is_told_once_and_for_all(tmp_path: Path, text: str) -> None:
+    """Checking went on for ever where a key that is required elsewhere stood."""
+    assert only_problem(tmp_path, HEAD + JOBS + text).message.startswith("there is no key named")
