@@ -14,7 +14,7 @@ from pipeline.money import format_usd
 
 #: Jobs that went wrong, shown one by one in the summary.
 SHOWN_TROUBLES = 10
-_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = re.compile(r"[\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
