@@ -1,6 +1,7 @@
 """The way in and the only way out: every error becomes one line, its remedy and its exit code."""
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from pipeline.cli.plain import plain
+from pipeline.cli.plain import DiscreetFormatter, discreet, plain
 from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageError, leading
 
 #: What Typer returns for a command that Ctrl-C ended.
@@ -27,6 +28,8 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the words name, and exit with its code."""
     given = list(sys.argv[1:] if words is None else words)
     _open_missing_streams()
+    if logging.lastResort is not None:  # the handler of whoever has none
+        logging.lastResort.setFormatter(DiscreetFormatter())
     # Until a run listens by itself, a request to end is an interruption like Ctrl-C, and told as one.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = run_command(given, _commands)
@@ -117,7 +120,7 @@ def _misused(words: list[str], message: str) -> int:
 
 def _report(words: list[str], error: BaseException) -> int:
     if "--debug" in words:
-        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.write(plain(discreet("".join(traceback.format_exception(error)))))
     match error:
         case ManifestError():
             count = len(error.problems)
@@ -126,7 +129,7 @@ def _report(words: list[str], error: BaseException) -> int:
         case FluxbatchError():
             return _fail(words, error.message, error.exit_code, remedy=error.remedy)
         case _:
-            what = f"a bug in fluxbatch: {type(error).__name__}: {error}"
+            what = discreet(f"a bug in fluxbatch: {type(error).__name__}: {error}")
             return _fail(words, what, ExitCode.BUG, remedy="run it again with --debug and report what it prints")
 
 

@@ -20,11 +20,13 @@ class LinkSigner:
     Args:
         secret: The key of the signatures.
         window_s: How long a link lives, in seconds.
+        mark: How each signature begins.
     """
 
-    def __init__(self, secret: bytes, *, window_s: float) -> None:
+    def __init__(self, secret: bytes, *, window_s: float, mark: str = "") -> None:
         self._secret = secret
         self._window_s = window_s
+        self._mark = mark
 
     def sign(self, picture_id: str, suffix: str, *, now: float) -> str:
         """The path and query of a picture's link.
@@ -49,4 +51,4 @@ class LinkSigner:
 
     def _signature(self, picture_id: str, expiry: str) -> str:
         message = f"{picture_id}\n{expiry}".encode("utf-8", "surrogateescape")
-        return base64.b64encode(hmac.digest(self._secret, message, hashlib.sha256)).decode()
+        return self._mark + base64.b64encode(hmac.digest(self._secret, message, hashlib.sha256)).decode()

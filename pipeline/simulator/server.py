@@ -39,7 +39,7 @@ class Simulator:
 
     def __init__(self, settings: SimulatorSettings = _USUAL) -> None:
         self.settings = settings
-        signer = LinkSigner(secrets.token_bytes(32), window_s=settings.window_s)
+        signer = LinkSigner(secrets.token_bytes(32), window_s=settings.window_s, mark=settings.signature_mark)
         self._account = Account(settings.balance_microusd, wall=time.time)
         self._gate = Gate(settings, monotonic=time.monotonic)
         gallery = Gallery(signer, window_s=settings.window_s, wall=time.time)

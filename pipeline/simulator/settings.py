@@ -29,6 +29,7 @@ class SimulatorSettings:
         port: 0 for any free one.
         keys: The API keys it accepts; empty: any, or none.
         window_s: How long a result URL lives, in seconds.
+        signature_mark: How each URL's signature begins, so that one is recognised where none should be.
         latency_s: How long a picture takes, in seconds: the median.
         latency_spread: The sigma of a log-normal distribution around it; 0: always the same.
         requests_per_minute: More than these are refused with 429; None: no limit.
@@ -59,6 +60,7 @@ class SimulatorSettings:
     port: int = 0
     keys: frozenset[str] = frozenset()
     window_s: float = 600.0
+    signature_mark: str = ""
     latency_s: float = 0.0
     latency_spread: float = 0.0
     requests_per_minute: int | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.simulator import Simulator, SimulatorSettings
+from tests.acceptance.secrecy import MARK
 from tests.acceptance.stage import Workspace
 from tests.acceptance.warm import Warm, warmed
 
@@ -22,8 +23,11 @@ def warm() -> Iterator[Warm]:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, warm: Warm) -> Workspace:
-    return Workspace(tmp_path, warm)
+def workspace(tmp_path: Path, warm: Warm) -> Iterator[Workspace]:
+    """A folder to work in; at the end, no secret may be found in it, or in what its commands told."""
+    made = Workspace(tmp_path, warm)
+    yield made
+    made.assert_secrets_kept()
 
 
 @pytest.fixture
@@ -32,7 +36,8 @@ async def simulate(workspace: Workspace) -> AsyncIterator[Simulate]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Simulator:
-            made = Simulator(SimulatorSettings(**{"scale": 16} | settings))
+            usual: dict[str, Any] = {"scale": 16, "signature_mark": MARK}
+            made = Simulator(SimulatorSettings(**usual | settings))
             simulator = await stack.enter_async_context(made)
             workspace.use(simulator)
             return simulator

@@ -22,6 +22,7 @@ from pipeline.ledger import Row
 from pipeline.money import format_usd
 from pipeline.ratio import parse_ratio
 from pipeline.simulator import Simulator
+from tests.acceptance.secrecy import KEY, assert_secrets_kept
 from tests.acceptance.warm import Warm
 
 #: No command of these tests takes this long, even on a busy machine; a test that waits longer hangs.
@@ -67,16 +68,21 @@ def _flow(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _text_of(file: IO[bytes]) -> str:
+def _bytes_of(file: IO[bytes]) -> bytes:
     file.seek(0)
-    return file.read().decode()
+    return file.read()
+
+
+def _text_of(file: IO[bytes]) -> str:
+    return _bytes_of(file).decode()
 
 
 class Running:
     """A command under way."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, told: list[bytes]) -> None:
         self._process = process
+        self._told = told
 
     @property
     def pid(self) -> int:
@@ -88,21 +94,36 @@ class Running:
     async def first_line(self) -> str:
         """Wait for the first line of standard output."""
         assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).decode().rstrip("\n")
+        line = await self._process.stdout.readline()
+        self._told.append(line)
+        return line.decode().rstrip("\n")
 
     async def hears(self, words: str) -> str:
         """Wait until standard error says so; the line."""
         assert self._process.stderr is not None
         async for line in self._process.stderr:
+            self._told.append(line)
             if words in line.decode():
                 return line.decode()
         raise AssertionError(f"it ended and never said {words!r}")
 
     async def end(self) -> Ended:
         """Wait for it; what was heard before is not told again."""
-        out, err = await self._process.communicate()
+        out, err = await self._rest()
         assert self._process.returncode is not None
-        return Ended(code=self._process.returncode, out=(out or b"").decode(), err=(err or b"").decode())
+        return Ended(code=self._process.returncode, out=out.decode(), err=err.decode())
+
+    async def killed(self) -> None:
+        """End it, if it still goes on; what it told is heard."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await self._rest()
+
+    async def _rest(self) -> tuple[bytes, bytes]:
+        out, err = await self._process.communicate()
+        self._told += [out or b"", err or b""]
+        return out or b"", err or b""
 
 
 class Workspace:
@@ -113,6 +134,8 @@ class Workspace:
         self._warm = warm
         #: Added to a surrounding that holds nothing of fluxbatch's.
         self.environment: dict[str, str] = {}
+        #: What its commands wrote to their standard streams, as far as these lead here.
+        self.told: list[bytes] = []
         #: Whether its commands count for coverage, which takes several times their own time.
         self.covered = True
 
@@ -124,9 +147,13 @@ class Workspace:
     def ledger(self) -> Path:
         return self.output / "ledger.db"
 
-    def use(self, simulator: Simulator, key: str = "any-key") -> None:
+    def use(self, simulator: Simulator, key: str = KEY) -> None:
         """Let commands find this provider as people point them at one."""
         self.environment |= {"FLUXBATCH_BASE_URL": simulator.base_url, "FLUXBATCH_API_KEY": key}
+
+    def assert_secrets_kept(self) -> None:
+        """Neither the key nor a signature is where it should not be."""
+        assert_secrets_kept(self.root, self.told)
 
     def write(self, name: str, text: str) -> Path:
         """A file as written; its path."""
@@ -161,13 +188,11 @@ class Workspace:
             env=self.surroundings(),
             **_ENDS | options,
         )
+        running = Running(process, self.told)
         try:
-            yield Running(process)
+            yield running
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.communicate()
+            await running.killed()
 
     async def fluxbatch(
         self,
@@ -197,6 +222,7 @@ class Workspace:
                     on_start=on_start,
                     held=held,
                 )
+            self.told += [_bytes_of(out), _bytes_of(err)]
             return Ended(
                 code=code,
                 out=_text_of(out),

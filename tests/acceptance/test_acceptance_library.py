@@ -39,6 +39,7 @@ async def run_script(workspace: Workspace, script: str) -> tuple[int | None, str
     )
     with anyio.fail_after(PATIENCE_S):
         out, err = await process.communicate()
+    workspace.told += [out, err]
     return process.returncode, out.decode(), err.decode()
 
 

@@ -15,12 +15,15 @@ from tests.acceptance.stage import PATIENCE_S, Workspace, until
 class FakeScreen:
     """The far end of a pseudo-terminal: what a command writes there, and what a person types."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: list[bytes]) -> None:
+        self.told = told
         self._near, self.terminal = pty.openpty()
         os.set_blocking(self._near, False)
         self._seen = b""
 
     def close(self) -> None:
+        self.text()
+        self.told.append(self._seen)
         os.close(self._near)
         os.close(self.terminal)
 
@@ -47,7 +50,7 @@ async def test_a_terminal_shows_live_what_is_bought_stored_in_flight_queued_and_
     await simulate(latency_s=0.3)
     workspace.environment["TERM"] = "xterm-256color"
     manifest = workspace.manifest(*map(str, range(8)), limits={"concurrency": 2, "budget_usd": 1})
-    screen = FakeScreen()
+    screen = FakeScreen(workspace.told)
     try:
         ended = await workspace.fluxbatch("run", manifest, stderr=screen.terminal)
         shown = screen.plain()
@@ -63,7 +66,7 @@ async def test_a_terminal_shows_live_what_is_bought_stored_in_flight_queued_and_
 async def test_a_terminal_says_why_nothing_is_bought(workspace: Workspace, simulate: Simulate) -> None:
     await simulate(requests_per_minute=30, rate_window_s=2.0, retry_after_s=2.0)  # one in two seconds
     workspace.environment["TERM"] = "xterm-256color"
-    screen = FakeScreen()
+    screen = FakeScreen(workspace.told)
     try:
         manifest = workspace.manifest("One", "Two")
         ended = await workspace.fluxbatch("run", manifest, stderr=screen.terminal)
@@ -79,7 +82,7 @@ async def test_without_a_budget_a_person_is_asked_first(
     workspace: Workspace, simulate: Simulate, answer: str, code: int, bought: int
 ) -> None:
     simulator = await simulate()
-    screen = FakeScreen()
+    screen = FakeScreen(workspace.told)
     try:
         with anyio.fail_after(PATIENCE_S):
             words = ("run", workspace.manifest("One"))
@@ -97,7 +100,7 @@ async def test_without_a_budget_a_person_is_asked_first(
 async def test_the_question_can_be_left_with_one_interruption(workspace: Workspace, simulate: Simulate) -> None:
     """A thread read the answer, and kept the process until somebody pressed Enter."""
     simulator = await simulate()
-    screen = FakeScreen()
+    screen = FakeScreen(workspace.told)
     try:
         with anyio.fail_after(PATIENCE_S):
             words = ("run", workspace.manifest("One"))
@@ -113,7 +116,7 @@ async def test_the_question_can_be_left_with_one_interruption(workspace: Workspa
 
 async def test_yes_is_not_asked(workspace: Workspace, simulate: Simulate) -> None:
     await simulate()
-    screen = FakeScreen()
+    screen = FakeScreen(workspace.told)
     try:
         words = ("run", workspace.manifest("One"), "--yes")
         ended = await workspace.fluxbatch(*words, stdin=screen.terminal, stderr=screen.terminal)

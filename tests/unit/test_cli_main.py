@@ -1,6 +1,8 @@
 """The only way out: every error becomes one line, its remedy and its exit code."""
 
 import json
+import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -250,3 +252,20 @@ def test_a_manifest_whose_name_is_no_text_can_be_checked(tmp_path: Path, capsys:
         main(["check", str(file)])
     assert ended.value.code == 0
     assert capsys.readouterr().out.endswith("caf\\udce9.yaml: 1 jobs, nothing wrong\n")
+
+
+def test_what_libraries_log_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio tells of an error that nobody fetched with all that the error says."""
+    monkeypatch.setenv("STUDIO_KEY", "a-key-of-our-own")
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert logging.lastResort is not None
+    try:
+        raise ValueError(
+            "GET https://host/a.jpeg?se=1&sig=Zx9%2F: {'Authorization': 'Bearer abc'} \x1b a-key-of-our-own"
+        )
+    except ValueError:
+        record = logging.LogRecord("asyncio", logging.ERROR, "", 1, "never retrieved", None, sys.exc_info())
+    told = logging.lastResort.format(record)
+    assert "ValueError: GET https://host/a.jpeg?... {'Authorization': 'Bearer ...'} \\x1b ...\n" in told + "\n"
+    assert "\\x1b" in told

@@ -259,5 +259,5 @@ def test_marks_in_any_order_cost_no_more_than_other_characters() -> None:
     marks = "a" + "\u0300\u0316" * 65_000
     before = time.process_time()
     assert len(safe_part(marks).encode()) <= MAX_PART_BYTES
-    assert slug(marks[:32_000]).startswith("a")
+    assert len(slug(marks[:32_000])) <= MAX_SLUG
     assert time.process_time() - before < 1
