@@ -113,6 +113,8 @@ async def test_a_url_stands_in_the_ledger_while_its_picture_is_bought_and_no_lon
             running.signal(signal.SIGKILL)
             await running.end()
     assert MARK.encode() in _left(workspace)
+    for command in (("status",), ("ledger", "export"), ("ledger", "verify"), ("plan", manifest)):
+        await workspace.fluxbatch(*command)
     workspace.assert_secrets_kept()
     assert (await workspace.run(manifest)).code == 0
     assert not signature_in(_left(workspace))
