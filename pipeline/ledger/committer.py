@@ -115,11 +115,13 @@ class Committer:
         where it is full, and where it fails by writing it all anew, as SQLite does after an undone transaction. Nothing
         is bought after that.
         """
-        outcomes: list[tuple[asyncio.Future[Any], Any, BaseException | None]] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for step, future in group:
-                outcomes.append((future, *self._attempt(connection, step)))
+            outcomes = self._together(connection, group)
+            if outcomes is None:
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                outcomes = [(future, *self._attempt(connection, step)) for step, future in group]
             connection.execute("COMMIT")
         except apsw.Error as error:
             with suppress(apsw.Error):  # a disk that fails may refuse this too; the next BEGIN then says so
@@ -132,6 +134,22 @@ class Committer:
                     return self._commit(connection, group, again=True)
             return [(future, None, translate(error, self.path)) for _, future in group]
         return outcomes
+
+    def _together(
+        self, connection: Connection, group: list[tuple[Step, asyncio.Future[Any]]]
+    ) -> list[tuple[asyncio.Future[Any], Any, BaseException | None]] | None:
+        """Run a group's steps with nothing between them; None when one failed, and all must be undone.
+
+        Hardly any ever fails, and a savepoint for each would cost two statements more.
+        """
+        try:
+            return [(future, step(connection), None) for step, future in group]
+        except apsw.ConstraintError:
+            return None
+        except apsw.Error:
+            raise  # the file or the disk: the whole group fails
+        except Exception:  # noqa: BLE001 - the step is run again by itself, and its failure told then
+            return None
 
     def _attempt(self, connection: Connection, step: Step) -> tuple[Any, BaseException | None]:
         connection.execute("SAVEPOINT step")

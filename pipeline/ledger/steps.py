@@ -1,6 +1,6 @@
 """The steps of a job's life as SQL: each function is one arrow of ``states``, run inside the writer's transaction."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.ledger import sums
 from pipeline.ledger.connection import Connection
@@ -40,12 +40,13 @@ def reserve(
     reached = sums.cap_reached(connection, names, run.caps, price_microusd)
     if reached is not None:
         return reached
-    sums.move(connection, names, price_microusd, to=AttemptMoney.RESERVED)
-    attempt = connection.execute(
+    sums.reserve(connection, names, price_microusd)
+    connection.execute(
         "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at)"
-        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?) RETURNING id",
+        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?)",
         (job, placement, run.id, state, price_microusd, day, at),
-    ).get
+    )
+    attempt = connection.last_insert_rowid()
     connection.execute(
         "UPDATE jobs SET state = 'buying', holder = ?, settled = 0, attempts = attempts + 1 WHERE id = ?", (run.id, job)
     )
@@ -56,13 +57,14 @@ def answer(
     connection: Connection, *, attempt: int, url: str, bought_at: float, deadline: float | None, request_id: str
 ) -> None:
     """B: the reservation becomes spend; the URL and its deadline are durable from here on."""
-    job, price = _settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
+    settled = _settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
     connection.execute(
         "UPDATE jobs SET state = 'bought', url = ?, bought_at = ?, deadline = ?, request_id = ?,"
         " spend_microusd = spend_microusd + ?, error_kind = NULL, error_message = NULL, passing = 0 WHERE id = ?",
-        (url, bought_at, deadline, request_id or None, price, job),
+        (url, bought_at, deadline, request_id or None, settled.price, settled.job),
     )
-    forget_picture(connection, job=job)  # of a picture that was stored, and missed
+    if settled.pictured:  # it was stored, and missed
+        forget_picture(connection, job=settled.job)
 
 
 def release(
@@ -86,21 +88,21 @@ def release(
         counted: Whether it counts as one of the job's attempts (congestion does not).
         body: What the provider sent; kept with the attempt, because the provider keeps no log of failed calls.
     """
-    job, _ = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body)
-    taken_from = connection.execute("SELECT taken_from FROM attempts WHERE id = ?", (attempt,)).get
-    fails = final and taken_from in {JobState.PLANNED, JobState.FAILED}
-    connection.execute("UPDATE attempts SET counted = ? WHERE id = ?", (counted, attempt))
+    settled = _settle(
+        connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body, counted=counted
+    )
+    fails = final and settled.taken_from in {JobState.PLANNED, JobState.FAILED}
     connection.execute(
         "UPDATE jobs SET state = ?, attempts = attempts - ?, error_kind = ?, error_message = ?, passing = ?,"
         " request_id = ? WHERE id = ?",
         (
-            JobState.FAILED if fails else taken_from,
+            JobState.FAILED if fails else settled.taken_from,
             0 if counted else 1,
             kind,
             message[:MAX_ERROR_CHARACTERS],
             passing,
             request_id or None,
-            job,
+            settled.job,
         ),
     )
 
@@ -109,11 +111,11 @@ def lose_answer(
     connection: Connection, *, attempt: int, kind: str, message: str, request_id: str, at: float, body: str = ""
 ) -> None:
     """D: the request may have been billed; its price stays counted, as unknown, until a person decides."""
-    job, price = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
+    settled = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
     connection.execute(
         "UPDATE jobs SET state = 'unknown', unknown_microusd = unknown_microusd + ?, error_kind = ?,"
         " error_message = ?, passing = 0, request_id = ? WHERE id = ?",
-        (price, kind, message[:MAX_ERROR_CHARACTERS], request_id or None, job),
+        (settled.price, kind, message[:MAX_ERROR_CHARACTERS], request_id or None, settled.job),
     )
 
 
@@ -243,6 +245,15 @@ def _bought(connection: Connection, attempt: int) -> tuple[int, int]:
     return job, placement
 
 
+class _Settled(NamedTuple):
+    """What an attempt was about: its job, whether that has a picture on record, and where it took the job from."""
+
+    job: int
+    price: int
+    taken_from: str
+    pictured: int
+
+
 def _settle(
     connection: Connection,
     attempt: int,
@@ -252,17 +263,29 @@ def _settle(
     message: str = "",
     request_id: str = "",
     body: str = "",
-) -> tuple[int, int]:
-    """Move an attempt's price out of the reserved sums; the job's number and the price."""
-    job, before = connection.execute("SELECT job, money FROM attempts WHERE id = ?", (attempt,)).get
+    *,
+    counted: bool = True,
+) -> _Settled:
+    """Move an attempt's price out of the reserved sums, and write down how it ended."""
+    before, day, batch, simulated, *rest = connection.execute(
+        "SELECT a.money, a.day, b.id, b.simulated, a.job, a.price_microusd, a.taken_from, j.sha256 IS NOT NULL"
+        " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
+        " WHERE a.id = ?",
+        (attempt,),
+    ).get
     if before != AttemptMoney.RESERVED:
         raise ValueError(f"attempt {attempt} is {before} already")
-    price = sums.change(connection, attempt, to=money, at=at)
+    settled = _Settled(*rest)
+    names = sums.scopes(batch, day, simulated=bool(simulated))
+    sums.move(connection, names, settled.price, to=money, out_of=AttemptMoney.RESERVED)
     connection.execute(
-        "UPDATE attempts SET ended_at = ?, error_kind = ?, error_message = ?, error_body = ?, request_id = ?"
-        " WHERE id = ?",
+        "UPDATE attempts SET money = ?, settled_at = ?, ended_at = ?, counted = ?, error_kind = ?, error_message = ?,"
+        " error_body = ?, request_id = ? WHERE id = ?",
         (
+            money,
             at,
+            at,
+            counted,
             kind,
             message[:MAX_ERROR_CHARACTERS] or None,
             body[:MAX_ERROR_CHARACTERS] or None,
@@ -270,4 +293,4 @@ def _settle(
             attempt,
         ),
     )
-    return job, price
+    return settled

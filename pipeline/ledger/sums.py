@@ -7,13 +7,27 @@ from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import CapReached, Caps
 from pipeline.ledger.states import AttemptMoney
 
+#: The scopes an amount counts in; see ``scopes``.
+Scopes = tuple[str, str, str, str]
+
+# One statement each, because each lets go of the interpreter's lock, which is what most of a step costs.
+_RESERVE = (
+    "INSERT INTO sums (scope, reserved) VALUES (?, ?), (?, ?), (?, ?), (?, ?)"
+    " ON CONFLICT (scope) DO UPDATE SET reserved = reserved + excluded.reserved"
+)
+_MOVE = (
+    "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope IN (?, ?, ?, ?)"
+)
+_OF_SCOPE = "coalesce((SELECT spent + unknown + reserved FROM sums WHERE scope = ?), 0)"
+_COMMITTED = f"SELECT {', '.join([_OF_SCOPE] * 4)}"
+
 
 def local_day(at: float) -> str:
     """The calendar day, local time, that money spent at that moment counts in."""
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d")
 
 
-def scopes(batch: int, day: str, *, simulated: bool) -> tuple[str, str, str, str]:
+def scopes(batch: int, day: str, *, simulated: bool) -> Scopes:
     """The sums an amount counts in: batch, day, month, total. Make-believe money has a day, month and total apart."""
     realm = "simulated:" if simulated else ""
     return f"batch:{batch}", f"{realm}day:{day}", f"{realm}month:{day[:7]}", f"{realm}total"
@@ -31,37 +45,34 @@ def change(connection: Connection, attempt: int, *, to: AttemptMoney, at: float)
     return int(price)
 
 
-def move(
-    connection: Connection,
-    names: tuple[str, ...],
-    amount: int,
-    *,
-    to: AttemptMoney,
-    out_of: AttemptMoney | None = None,
-) -> None:
-    """Add an amount to what it has become in each scope, and take it out of what it was."""
+def reserve(connection: Connection, names: Scopes, amount: int) -> None:
+    """Add an amount to what is reserved in each scope; one that is new begins with it."""
+    connection.execute(_RESERVE, tuple(value for name in names for value in (name, amount)))
+
+
+def move(connection: Connection, names: Scopes, amount: int, *, to: AttemptMoney, out_of: AttemptMoney) -> None:
+    """Take an amount out of what it was in each scope, and add it to what it has become.
+
+    Raises:
+        ValueError: A scope has no sums, although the amount was reserved in it.
+    """
     moved = dict.fromkeys((AttemptMoney.SPENT, AttemptMoney.UNKNOWN, AttemptMoney.RESERVED), 0)
     if to in moved:
         moved[to] += amount
-    if out_of is not None:
-        moved[out_of] -= amount
-    # The constraints must hold for the row an upsert proposes too, so the row comes first and the change second.
-    for name in names:
-        connection.execute("INSERT INTO sums (scope) VALUES (?) ON CONFLICT DO NOTHING", (name,))
-        connection.execute(
-            "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope = ?",
-            (*moved.values(), name),
-        )
+    moved[out_of] -= amount
+    connection.execute(_MOVE, (*moved.values(), *names))
+    if connection.changes() != len(names):
+        raise ValueError(f"no sums in one of {', '.join(names)}")
 
 
-def cap_reached(connection: Connection, names: tuple[str, ...], caps: Caps, price: int) -> CapReached | None:
+def cap_reached(connection: Connection, names: Scopes, caps: Caps, price: int) -> CapReached | None:
     """The first cap that one more price would pass; None when there is room under all of them."""
     limits = (caps.batch, caps.daily, caps.monthly, caps.total)
-    for name, cap in zip(names, limits, strict=True):
-        if cap is None:
-            continue
-        committed = connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (name,)).get or 0
-        if committed + price > cap:
+    if limits == (None, None, None, None):
+        return None
+    amounts: Any = connection.execute(_COMMITTED, names).get
+    for name, cap, committed in zip(names, limits, amounts, strict=True):
+        if cap is not None and committed + price > cap:
             return CapReached(
                 scope=_in_words(name), cap_microusd=cap, committed_microusd=committed, price_microusd=price
             )
