@@ -6,11 +6,15 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from pipeline.deliver.anatomy import Outline, TooManyPartsError, outline
 from pipeline.deliver.purchase import PictureFormat, Verdict
 from pipeline.ratio import Ratio
+
+# Pillow gives the memory of a picture's pixels back at once and asks for it anew, which takes a third of the time of a
+# decode; four blocks, of 16 MiB at most, are kept instead.
+Image.core.set_blocks_max(4)  # type: ignore[attr-defined]  # documented, but not typed
 
 #: Pillow's own bomb check starts at 89 megapixels; the models draw one, upscalers up to 16.
 MAX_PIXELS = 50_000_000
@@ -31,8 +35,8 @@ _FILLERS = tuple(
     b"".join(filler + bytes([0xFF, mark]) for mark in range(0xD0, 0xD8)) + filler
     for filler in (b"\xff\0" * 16, hashlib.sha512().digest().replace(b"\xff", b""))
 )
-#: Rows of pixels that are copied at a time.
-_STRIP_ROWS = 256
+#: How many pixels are compared at a time; a copy of them is made, unless that is all.
+_STRIP_PIXELS = 4_000_000
 
 # Pillow promises no closed set: a damaged file can trip its decoders in any of these ways, and none of them may
 # take a worker down. The bytes are in memory, so an OSError here speaks of the picture and never of the disk.
@@ -142,18 +146,15 @@ def _outline(data: bytes, image_format: PictureFormat) -> Outline:
 def _decode(data: bytes, image_format: PictureFormat, form: Outline) -> tuple[int, int]:
     # warnings.catch_warnings is not used: it swaps the filters of the whole process, and several threads decode at
     # once. The bomb warning it would catch concerns pictures that are refused here by their size anyway.
-    formats = [image_format.upper()]
     try:
-        with Image.open(BytesIO(data), formats=formats) as image:
-            width, height = image.size
-            # What a JPEG holds besides, such as a map of its brightness, is not the picture.
-            frames: int = 1 if image_format == "jpeg" else getattr(image, "n_frames", 1)
-            if max(width * height, _LEAST_PIXELS) * frames > MAX_PIXELS:
-                raise UnprovenError("too_many_pixels", f"{frames} x {width}x{height} is more than {MAX_PIXELS} pixels")
-            image.verify()
-        with Image.open(BytesIO(data), formats=formats) as image:  # verify() leaves an image that cannot be read
-            for frame in range(frames):
-                image.seek(frame)
+        if image_format == "png":  # which has sums to check; the others have none
+            with _opened(data, image_format) as image:
+                _count_pixels(image, image_format)
+                image.verify()  # leaves an image that cannot be read
+        with _opened(data, image_format) as image:
+            for frame in range(_count_pixels(image, image_format)):
+                if frame:
+                    image.seek(frame)
                 image.load()
             if form.huffman:
                 _require_pixels(image, data, form)
@@ -161,21 +162,39 @@ def _decode(data: bytes, image_format: PictureFormat, form: Outline) -> tuple[in
         raise UnprovenError("too_many_pixels", str(exc)) from exc
     except _DECODER_FAULTS as exc:
         raise UnprovenError("undecodable", f"{str(exc) or type(exc).__name__}: {describe(data)}") from exc
-    return width, height
+    return image.size
+
+
+def _opened(data: bytes, image_format: PictureFormat) -> Image.Image:
+    return Image.open(BytesIO(data), formats=[image_format.upper()])
+
+
+def _count_pixels(image: Image.Image, image_format: PictureFormat) -> int:
+    """How many frames a picture has.
+
+    Raises:
+        UnprovenError: They have too many pixels.
+    """
+    # What a JPEG holds besides, such as a map of its brightness, is not the picture.
+    frames: int = 1 if image_format == "jpeg" else getattr(image, "n_frames", 1)
+    width, height = image.size
+    if max(width * height, _LEAST_PIXELS) * frames > MAX_PIXELS:
+        raise UnprovenError("too_many_pixels", f"{frames} x {width}x{height} is more than {MAX_PIXELS} pixels")
+    return frames
 
 
 def _require_pixels(image: Image.Image, data: bytes, form: Outline) -> None:
     """Refuse a JPEG whose pixels end before its end mark: decoders make the rest up, and say nothing."""
-    pixels, end = _pixels(image), (form.end or 0) - len(_JPEG_END)
+    end = (form.end or 0) - len(_JPEG_END)
     for filler in _FILLERS:
-        with Image.open(BytesIO(data[:end] + filler + data[end:]), formats=["JPEG"]) as filled:
-            if _pixels(filled) != pixels:
+        with _opened(data[:end] + filler + data[end:], "jpeg") as filled:
+            if not _same_pixels(filled, image):
                 raise UnprovenError("torn", f"{len(data)} bytes of jpeg whose pixels end before their end mark")
 
 
-def _pixels(image: Image.Image) -> bytes:
-    """A digest of a picture's pixels."""
-    digest = hashlib.sha256()
-    for top in range(0, image.height, _STRIP_ROWS):
-        digest.update(image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height))).tobytes())
-    return digest.digest()
+def _same_pixels(one: Image.Image, other: Image.Image) -> bool:
+    rows = max(1, _STRIP_PIXELS // one.width)
+    if rows >= one.height:
+        return ImageChops.difference(one, other).getbbox() is None
+    strips = ((0, top, one.width, min(top + rows, one.height)) for top in range(0, one.height, rows))
+    return all(ImageChops.difference(one.crop(strip), other.crop(strip)).getbbox() is None for strip in strips)
