@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 from pipeline.provider.complaints import read_json
 
 _INLINE = re.compile(r"data:[^,]*,", re.IGNORECASE)
+_WHOLE = re.compile(r"https?://", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -86,7 +87,7 @@ def _decoded(text: str) -> bytes | None:
 
 def _absolute(url: str, *, base_url: str) -> str:
     try:
-        joined = urljoin(base_url.rstrip("/") + "/", url)
+        joined = url if _WHOLE.match(url) else urljoin(base_url.rstrip("/") + "/", url)
         parts = urlsplit(joined)
     except ValueError:
         raise NoPictureError("bad_url") from None

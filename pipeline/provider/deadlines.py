@@ -29,6 +29,8 @@ def deadline_of(url: str, *, answered_at: float, created: float | None, window_s
 
 
 def _signed_until(url: str) -> Iterator[float]:
+    if "?" not in url:
+        return
     query = {name.lower(): value for name, value in reversed(parse_qsl(urlsplit(url).query))}
     for moment in (
         _iso(query.get("se", "")),

@@ -4,8 +4,9 @@ import contextlib
 import io
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
@@ -66,10 +67,18 @@ class _Attempt:
     sent: bool = False
 
 
-async def _on_connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    attempt: _Attempt = context.trace_request_ctx
-    attempt.sent = True
-    attempt.scope.deadline = anyio.current_time() + attempt.first_byte_s
+_ATTEMPT: ContextVar[_Attempt] = ContextVar("attempt")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells the attempt that waits for a connection that it has one."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        connection = await super().connect(*args, **kwargs)
+        attempt = _ATTEMPT.get()
+        attempt.sent = True
+        attempt.scope.deadline = anyio.current_time() + attempt.first_byte_s
+        return connection
 
 
 class ApiTransport:
@@ -96,13 +105,10 @@ class ApiTransport:
         return f"{type(self).__name__}({self._host})"
 
     async def __aenter__(self) -> Self:
-        trace = aiohttp.TraceConfig()
-        trace.on_connection_create_end.append(_on_connected)
         self._session = await self._stack.enter_async_context(
             open_session(
-                aiohttp.TCPConnector(limit=0, force_close=True),
+                _Connector(limit=0, force_close=True),
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-                trace_configs=[trace],
             )
         )
         return self
@@ -150,6 +156,7 @@ class ApiTransport:
             raise RuntimeError("the transport is not open; use it as an async context manager")
         attempt = _Attempt(timeouts.first_byte_s)
         attempt.scope.deadline = anyio.current_time() + timeouts.connect_s + timeouts.first_byte_s
+        _ATTEMPT.set(attempt)
         with attempt.scope:
             try:
                 return await self._session.post(
@@ -160,7 +167,6 @@ class ApiTransport:
                     timeout=aiohttp.ClientTimeout(
                         total=None, connect=timeouts.connect_s, sock_connect=timeouts.connect_s
                     ),
-                    trace_request_ctx=attempt,
                 )
             except FAULTS as fault:
                 raise translate(fault, host=self._host, sent=attempt.sent) from None

@@ -16,6 +16,9 @@ async def next_chunk(content: aiohttp.StreamReader, *, within_s: float) -> bytes
         TimeoutError: None came within that many seconds.
         aiohttp.ClientError: The body broke off (any of ``faults.FAULTS``).
     """
+    here = content.read_nowait()
+    if here or content.at_eof():  # most of a small body comes with its head: nothing to wait for, and no time to keep
+        return here
     with anyio.fail_after(within_s):
         return await content.readany()
 

@@ -43,7 +43,8 @@ def parse_target(text: str) -> Target:
         ValueError: Not such a URL, or one with credentials in it. The message does not repeat the URL.
     """
     try:
-        url, port, raw = URL(text), URL(text).port, urlsplit(text)
+        url, raw = URL(text), urlsplit(text)
+        port = url.port
     except ValueError:
         raise ValueError("this is not a URL") from None
     host = url.raw_host

@@ -1,6 +1,6 @@
 """What every session is made of: no cookies, no proxy from the environment, nothing unpacked, no total time-out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -13,7 +13,6 @@ def open_session(
     connector: aiohttp.BaseConnector,
     *,
     headers: Mapping[str, str] | None = None,
-    trace_configs: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """Make a session on the running event loop; the caller closes it."""
     return aiohttp.ClientSession(
@@ -23,7 +22,6 @@ def open_session(
         trust_env=False,
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=list(trace_configs),
         max_field_size=_MAX_FIELD_BYTES,
         max_headers=_MAX_HEADERS,
     )
