@@ -97,17 +97,19 @@ class Courier:
     async def _settle(self, purchase: Purchase, hand: "_Hand") -> Outcome:
         on_half = partial(self._tell, EventKind.HALF_WINDOW, purchase, "half of the URL's life has passed")
         window = Window.of(purchase, limits=self._limits, clock=self._clock, on_half=on_half)
-        part = await self._keeper.part(purchase)
-        end = await self._obtain(purchase, part, window, hand)
+        part, found = await self._keeper.part(purchase)
+        end = await self._obtain(purchase, part, window, hand, found=found)
         if isinstance(end, Missed):
             return await self._miss(purchase, part, end, ample=window.ample)
         return await self._store(purchase, part, end)
 
-    async def _obtain(self, purchase: Purchase, part: Path, window: Window, hand: "_Hand") -> Kept | Missed:
+    async def _obtain(
+        self, purchase: Purchase, part: Path, window: Window, hand: "_Hand", *, found: bool
+    ) -> Kept | Missed:
         if purchase.url == INLINE:
             return await self._unpack(purchase, part)
         window.tick()
-        kept = await self._keeper.keep_leftover(part, purchase)
+        kept = await self._keeper.keep_leftover(part, purchase) if found else None
         if kept is not None:
             return kept
 

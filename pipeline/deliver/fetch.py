@@ -1,14 +1,18 @@
 """The only module that turns a URL into a file on disk: one try, bounded in time, in size and from below in speed."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from pathlib import Path
+from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 import aiofiles
 import anyio
+import anyio.to_thread
+from aiofiles.threadpool.binary import AsyncBufferedIOBase
 
 from pipeline.clock import Clock
 from pipeline.deliver.disk import Disk
@@ -43,11 +47,13 @@ class Fetched:
         announced: Whether its length was, and is right. Where it was not, a cut looks like an end.
         content_type: As the answer said, or "".
         resumed: Whether it is joined from two answers.
+        body: All of it, where it was less than a piece: it is not in the part then, for whoever keeps it to put there.
     """
 
     announced: bool
     content_type: str
     resumed: bool = False
+    body: bytes | None = None
 
 
 class AgainError(Exception):
@@ -79,14 +85,14 @@ class Fetcher:
         self._speeds = Speeds(clock=clock, limits=limits)
 
     async def fetch(self, url: str, body: Body, *, until: float) -> Fetched:
-        """Stream a body into its part; what came is left there whatever happens.
+        """Stream a body into its part, a piece at a time; what was written is left there whatever happens.
 
         With a beginning in hand only the rest is asked for. Where the server gives all of it instead, or the body is
         no longer the same, the part begins anew. ``body.held`` then says what of this try another may build on.
 
         Args:
             url: Where the bytes are.
-            body: What is here of it; without a beginning in hand whatever is in its part goes.
+            body: What is here of it; without a beginning in hand the name of its part is free.
             until: When to give up, on the monotonic clock.
 
         Returns:
@@ -103,11 +109,18 @@ class Fetcher:
                 async with AsyncExitStack() as stack:
                     download = await self._ask(stack, url, body)
                     held = self._check(download, body)
-                    received = await self._pour(download, held, body, watch, until)
+                    if held is None and body.held is not None:  # all of it comes again
+                        await anyio.to_thread.run_sync(self._disk.remove, body.part)
+                    received, whole = await self._pour(download, held, body, watch, until)
             total = download.length if held is None else held.total
             if total not in {None, received}:
                 raise AgainError("short_body", f"{received} of {total} bytes")
-            return Fetched(announced=total is not None, content_type=download.content_type, resumed=held is not None)
+            return Fetched(
+                announced=total is not None,
+                content_type=download.content_type,
+                resumed=held is not None,
+                body=whole,
+            )
         raise AgainError("out_of_time", "the time for this try ran out")
 
     async def _ask(self, stack: AsyncExitStack, url: str, body: Body) -> Download:
@@ -143,13 +156,16 @@ class Fetcher:
     def _too_large(self) -> UnprovenError:
         return UnprovenError("too_large", f"more than {self._limits.cap_bytes} bytes")
 
-    async def _pour(self, download: Download, held: Held | None, body: Body, watch: Watch, until: float) -> int:
-        """Write what comes; the bytes of the body that are in the part."""
+    async def _pour(
+        self, download: Download, held: Held | None, body: Body, watch: Watch, until: float
+    ) -> tuple[int, bytes | None]:
+        """Write what comes; how many bytes of the body are here, and all of them where they are not in the part."""
         body.held = None
-        file = await self._open(body, held)
-        pouring = _Pouring(file, self._limits.piece_bytes, 0 if held is None else held.received)
+        pouring = _Pouring(partial(self._open, body.part, "xb"), self._limits.piece_bytes)
         total = download.length if held is None else held.total
         try:
+            if held is not None:
+                await self._go_on(pouring, body.part, held)
             try:
                 chunks = aiter(download.chunks)
                 while chunk := await self._next(chunks, watch, until, slow=body.slow):
@@ -161,29 +177,30 @@ class Fetcher:
                         raise AgainError("too_slow", str(watch))
             except (AgainError, TransportError) as setback:
                 body.slow += setback.kind == "too_slow"
-                await pouring.flush()
-                body.held = Held.of(download, pouring.received) if held is None else held.grown(pouring.received)
+                left = Held.of(download, pouring.received) if held is None else held.grown(pouring.received)
+                if left is not None:
+                    await pouring.flush()
+                body.held = left
                 raise
-            await pouring.flush()
+            await pouring.end()
         except BaseException:  # closed or undone, whatever it is, and raised again
-            with anyio.CancelScope(shield=True), contextlib.suppress(OSError):  # the first error is the one to tell
-                await file.close()
+            with contextlib.suppress(OSError):  # the first error is the one to tell
+                await pouring.close()
             raise
-        with anyio.CancelScope(shield=True):
-            await file.close()
-        return pouring.received
+        await pouring.close()
+        return pouring.received, pouring.whole
 
-    async def _open(self, body: Body, held: Held | None) -> Any:
-        # Opening and closing are shielded: cut short, they would leave a descriptor that nobody closes.
+    async def _go_on(self, pouring: "_Pouring", part: Path, held: Held) -> None:
+        pouring.file = await self._open(part, "ab")
+        pouring.received = held.received
+        if await pouring.file.tell() != held.received:
+            raise AgainError("vanished", f"{part.name} is not as it was left")
+
+    async def _open(self, part: Path, mode: Literal["xb", "ab"]) -> AsyncBufferedIOBase:
+        # Opening is shielded, as closing is: cut short, it would leave a descriptor that nobody closes.
         with anyio.CancelScope(shield=True):
-            if held is None:
-                await anyio.to_thread.run_sync(self._disk.remove, body.part)
-                return await aiofiles.open(body.part, "xb", opener=self._disk.create)
-            file = await aiofiles.open(body.part, "ab", opener=self._disk.create)
-            if await file.tell() == held.received:
-                return file
-            await file.close()
-        raise AgainError("vanished", f"{body.part.name} is not as it was left")
+            file = await aiofiles.open(part, mode, opener=self._disk.create)
+        return file  # noqa: RET504 - mypy takes a scope to swallow what happens in it
 
     async def _next(self, chunks: AsyncIterator[bytes], watch: Watch, until: float, *, slow: int) -> bytes:
         patience_s = min(self._limits.grace_s * 2 ** min(slow, _LONGEST_DOUBLED), until - self._clock.monotonic())
@@ -193,13 +210,19 @@ class Fetcher:
 
 
 class _Pouring:
-    """A file that is written in pieces."""
+    """A body that is written in pieces, into a file that is made for the first of them."""
 
-    def __init__(self, file: Any, piece_bytes: int, received: int) -> None:
-        self.received = received
-        self._file = file
+    def __init__(self, make: Callable[[], Awaitable[AsyncBufferedIOBase]], piece_bytes: int) -> None:
+        self.received = 0
+        self.file: AsyncBufferedIOBase | None = None
+        self._make = make
         self._piece_bytes = piece_bytes
         self._piece = bytearray()
+
+    @property
+    def whole(self) -> bytes | None:
+        """All that came, where it was less than a piece; else it is in the file."""
+        return bytes(self._piece) if self.file is None else None
 
     async def add(self, chunk: bytes) -> None:
         self.received += len(chunk)
@@ -208,9 +231,21 @@ class _Pouring:
             await self._write()
 
     async def flush(self) -> None:
-        await self._write()
-        await self._file.flush()
+        """Have all that came in the file."""
+        await (await self._write()).flush()
 
-    async def _write(self) -> None:
-        await self._file.write(bytes(self._piece))
+    async def end(self) -> None:
+        """Have all that came in the file, if there is one."""
+        if self.file is not None:
+            await self.flush()
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            if self.file is not None:
+                await self.file.close()
+
+    async def _write(self) -> AsyncBufferedIOBase:
+        file = self.file = self.file or await self._make()
+        await file.write(bytes(self._piece))
         self._piece.clear()
+        return file

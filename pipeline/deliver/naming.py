@@ -38,7 +38,7 @@ def name_file(disk: Disk, source: Path, wanted: Path, suffix: str, *, spare: Pat
         spare: A name in the same folder that is this caller's own, for file systems without hard links.
 
     Returns:
-        The final path, its name durable.
+        The final path; its name is durable once its folder is synced, which is left to the caller.
 
     Raises:
         OSError: The file system refused, or MAX_NAMES names are taken (EEXIST).
@@ -50,7 +50,6 @@ def name_file(disk: Disk, source: Path, wanted: Path, suffix: str, *, spare: Pat
             if not _same(disk, source, candidate):
                 continue
             disk.sync(candidate)
-        disk.sync_folder(candidate.parent)
         return candidate
     raise FileExistsError(errno.EEXIST, f"{MAX_NAMES} files of that name", str(wanted) + suffix)
 

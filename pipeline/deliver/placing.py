@@ -76,7 +76,9 @@ def place(output: Path, stored_path: str, wanted_path: str, *, sha256: str, disk
         folder = shelf.folder(wanted_path)
         suffix = PurePosixPath(stored_path).suffix
         spare = folder / f".{mark}-{os.getpid()}.copy"
-        return shelf.relative(name_file(disk, source, output / wanted_path, suffix, spare=spare))
+        made = name_file(disk, source, output / wanted_path, suffix, spare=spare)
+        disk.sync_folder(made.parent)
+        return shelf.relative(made)
     except OSError as exc:
         raise trouble(exc, output / wanted_path) from exc
 

@@ -58,7 +58,7 @@ class Pursuer:
 
         Args:
             purchase: What was bought; its URL is not INLINE.
-            body: Where its bytes go; nothing is held of it yet.
+            body: Where its bytes go, a name that is free; nothing is held of it yet.
             window: Its time.
             worker: Lent to others while only waiting.
             on_retry: Told why, before each wait.
@@ -88,9 +88,11 @@ class Pursuer:
                 await self._clock.sleep(wait_s)
 
     async def _try(self, purchase: Purchase, body: Body, window: Window, *, first: bool) -> Kept:
+        if not first and body.held is None:  # before the first one nothing is there
+            await self._keeper.discard(body.part)
         fetched = await self._fetcher.fetch(purchase.url, body, until=window.first_until if first else window.until)
         try:
-            kept = await self._keeper.keep(body.part, purchase)
+            kept = await self._keeper.keep(body.part, purchase, body=fetched.body)
         except UnprovenError as exc:
             if fetched.resumed:
                 raise AgainError("bad_range", f"joined from two answers: {exc.message}") from exc

@@ -70,6 +70,14 @@ class Shelf:
             self._settle(parent, child)
         return made[-1]
 
+    def holds(self, part: Path) -> bool:
+        """Whether anything at all is at a part's name."""
+        return self._disk.look(part) is not None
+
+    def begin(self, part: Path, data: bytes) -> None:
+        """Put bytes into a part whose name is free; not durable yet."""
+        self._disk.write_new(part, data)
+
     def read(self, part: Path) -> bytes | None:
         """The bytes that wait in a part; None where nothing usable does."""
         return self._disk.read(part, cap_bytes=CAP_BYTES)
@@ -107,11 +115,11 @@ class Shelf:
         except OSError as exc:
             raise _unless_full(exc) from exc
 
-    def keep(self, part: Path, path: str, proof: Proof) -> str:
-        """Give proven bytes their final name: sync the file, name it, sync the folder. The part stays.
+    def name(self, part: Path, path: str, proof: Proof) -> Path:
+        """Give proven bytes their final name: sync the file, and name it. The part stays.
 
         Returns:
-            The final place relative to the output folder, with ``/``.
+            The final path; its name is durable once ``sync_folder`` has been called for its folder.
 
         Raises:
             UnsyncedError: The file could not be synced, and not for want of room.
@@ -123,7 +131,11 @@ class Shelf:
             raise _unless_full(exc) from exc
         spare = part.with_suffix(".copy")
         wanted = self._output / path
-        return self.relative(name_file(self._disk, part, wanted, SUFFIXES[proof.format], spare=spare))
+        return name_file(self._disk, part, wanted, SUFFIXES[proof.format], spare=spare)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in a folder durable; raises OSError."""
+        self._disk.sync_folder(folder)
 
     def relative(self, final: Path) -> str:
         """A path inside the output folder as the record writes it."""

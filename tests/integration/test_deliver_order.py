@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.deliver import INLINE, keep_inline
+from pipeline.deliver import INLINE, Limits, keep_inline
 from pipeline.errors import StorageError
 from tests.integration.deliver_doubles import (
     KEY,
@@ -26,7 +26,7 @@ FINAL = "spring/00001-cat.png"
 STEPS = {
     True: [
         "sync_folder {output}",
-        "remove {part}",
+        "write {part}",
         "sync {part}",
         "link 00001-cat.png",
         "sync_folder spring",
@@ -35,7 +35,7 @@ STEPS = {
     ],
     False: [
         "sync_folder {output}",
-        "remove {part}",
+        "write {part}",
         "sync {part}",
         "link 00001-cat.png",
         "remove {copy}",
@@ -283,6 +283,6 @@ async def test_a_part_removed_before_it_is_proven_is_fetched_anew(tmp_path: Path
                 path.unlink()
             return super().read(path, cap_bytes=cap_bytes)
 
-    bench = Bench(tmp_path, whole(PNG), disk=FakeForgetfulDisk())
+    bench = Bench(tmp_path, whole(PNG), disk=FakeForgetfulDisk(), limits=Limits(piece_bytes=1))
     assert await bench.deliver() == "stored"
     assert bench.transport.asked == 2
