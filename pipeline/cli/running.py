@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
 from pipeline.report.progress import show_lines, show_live
 from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
+from pipeline.runner.loop import run_loop
 
 #: What ends a run for reasons that the manifests after it would meet too.
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
@@ -40,7 +40,7 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
     out = err if json or quiet else Console(highlight=False)
     batch = _Batch(options, out=out, quiet=quiet)
     try:
-        anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+        run_loop(batch.run, paths)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
             signal.signal(number, signal.SIG_IGN)

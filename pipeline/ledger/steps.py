@@ -88,9 +88,7 @@ def release(
         counted: Whether it counts as one of the job's attempts (congestion does not).
         body: What the provider sent; kept with the attempt, because the provider keeps no log of failed calls.
     """
-    settled = _settle(
-        connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body, counted=counted
-    )
+    settled = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body, counted=counted)
     fails = final and settled.taken_from in {JobState.PLANNED, JobState.FAILED}
     connection.execute(
         "UPDATE jobs SET state = ?, attempts = attempts - ?, error_kind = ?, error_message = ?, passing = ?,"

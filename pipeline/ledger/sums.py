@@ -15,9 +15,7 @@ _RESERVE = (
     "INSERT INTO sums (scope, reserved) VALUES (?, ?), (?, ?), (?, ?), (?, ?)"
     " ON CONFLICT (scope) DO UPDATE SET reserved = reserved + excluded.reserved"
 )
-_MOVE = (
-    "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope IN (?, ?, ?, ?)"
-)
+_MOVE = "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope IN (?, ?, ?, ?)"
 _OF_SCOPE = "coalesce((SELECT spent + unknown + reserved FROM sums WHERE scope = ?), 0)"
 _COMMITTED = f"SELECT {', '.join([_OF_SCOPE] * 4)}"
 
