@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,23 @@ from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive, with_another
 from pipeline.ledger.records import Admission, Policy, Run, Verdict
 from pipeline.ledger.states import JobState
+
+_COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+# CROSS JOIN: the planner must begin with what is asked for, however few rows it believes the tables to have.
+_FIND_JOBS = """
+SELECT j.key, j.id, j.state, j.passing, j.bytes, j.holder, (SELECT max(id) FROM attempts WHERE job = j.id AND run != ?)
+FROM json_each(?) AS asked CROSS JOIN jobs j ON j.key = unhex(asked.value)
+"""
+_FIND_PLACES = """
+SELECT p.job, p.id, p.path, p.run FROM json_each(?) AS asked CROSS JOIN placements p ON p.job = asked.value
+WHERE p.batch = ? ORDER BY p.job, p.occurrence
+"""
+_MEET = """
+UPDATE placements SET run = ?, number = met.column2, duplicate = met.column3, wanted = met.column4,
+    seen_attempt = met.column5
+FROM (VALUES {}) AS met WHERE placements.id = met.column1
+"""
 
 
 def admit(
@@ -32,30 +51,63 @@ def admit(
     Raises:
         StorageError: It cannot be seen whether a picture is still there.
     """
-    return [_admit(connection, run, row, wanted, policy, folder, alive) for row, wanted in rows]
+    jobs = _jobs(connection, run, [row for row, _ in rows])
+    places = _placements(connection, run, rows, jobs, alive)
+    return [
+        _judge(connection, row, jobs[row.key], place, policy, folder)
+        for (row, _), place in zip(rows, places, strict=True)
+    ]
 
 
-def _admit(
-    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, policy: Policy, folder: Path, alive: Alive
+@dataclass(slots=True)
+class _Known:
+    """A job, as far as a row needs to know it.
+
+    Attributes:
+        seen_attempt: The last attempt of other runs, 0: none.
+        held: Whether another run that is on is about it; None until that was asked.
+    """
+
+    job: int
+    state: JobState
+    passing: bool
+    size: int | None
+    holder: int | None
+    seen_attempt: int
+    held: bool | None = None
+
+    def elsewhere(self, connection: Connection, run: Run, alive: Alive) -> bool:
+        """Whether another run that is on buys or fetches it."""
+        if self.held is None:
+            under_way = self.state in {JobState.BUYING, JobState.BOUGHT}
+            self.held = under_way and with_another(connection, self.holder, run=run.id, alive=alive)
+        return self.held
+
+
+@dataclass(slots=True)
+class _Place:
+    """One row's own placement; ``run`` is the one that saw it last."""
+
+    placement: int
+    path: str | None
+    run: int
+    duplicate: bool = False
+
+
+def _judge(
+    connection: Connection, row: Job | UnfitRow, known: _Known, place: _Place, policy: Policy, folder: Path
 ) -> Admission:
-    job = _job(connection, row)
-    text, passing, size, holder = connection.execute(
-        "SELECT state, passing, bytes, holder FROM jobs WHERE id = ?", (job,)
-    ).get
-    state, verdict, stored_path = JobState(text), Verdict.SETTLED, None
-    under_way = state in {JobState.BUYING, JobState.BOUGHT}
-    elsewhere = under_way and with_another(connection, holder, run=run.id, alive=alive)
-    seen = None if elsewhere else steps.last_attempt_of_others(connection, job, run=run.id)
-    placement, path, duplicate = _placement(connection, run, row, wanted, job, seen)
-    if state is JobState.STORED and path is not None and presence.is_there(folder, path, size):
-        return Admission(row=row, placement=placement, verdict=verdict, state=state)
-    state = _look(connection, folder, job, state)
+    """Say what is to be done about a row, after a look at its job's files."""
+    path, verdict, stored_path = place.path, Verdict.SETTLED, None
+    if known.state is JobState.STORED and path is not None and presence.is_there(folder, path, known.size or 0):
+        return Admission(row=row, placement=place.placement, verdict=verdict, state=known.state)
+    state = known.state = _look(connection, folder, known.job, known.state)
     if state is JobState.STORED:
-        stored_path = _elsewhere(connection, folder, job, placement, path, size)
+        stored_path = _elsewhere(connection, folder, known.job, place.placement, path, known.size or 0)
         verdict = Verdict.SETTLED if stored_path is None else Verdict.PLACE
-    elif isinstance(row, Job) and not duplicate and (elsewhere or policy.buys(state, passing=bool(passing))):
+    elif isinstance(row, Job) and not place.duplicate and (known.held or policy.buys(state, passing=known.passing)):
         verdict = Verdict.BUY
-    return Admission(row=row, placement=placement, verdict=verdict, state=state, stored_path=stored_path)
+    return Admission(row=row, placement=place.placement, verdict=verdict, state=state, stored_path=stored_path)
 
 
 def _look(connection: Connection, folder: Path, job: int, state: JobState) -> JobState:
@@ -80,28 +132,48 @@ def _elsewhere(
     return next(each for each in presence.recorded(connection, job) if presence.is_there(folder, each, size))
 
 
-def _job(connection: Connection, row: Job | UnfitRow) -> int:
+def _jobs(connection: Connection, run: Run, rows: Sequence[Job | UnfitRow]) -> dict[str, _Known]:
+    """The rows' jobs by key; those that nobody has asked for before are written down.
+
+    A few statements for all of them: each lets go of the interpreter's lock, and most of what it costs is to get it
+    back.
+    """
+    asked = json.dumps(list(dict.fromkeys(row.key for row in rows)))
+    jobs = {
+        key.hex(): _Known(job, JobState(state), bool(passing), size, holder, seen or 0)
+        for key, job, state, passing, size, holder, seen in connection.execute(_FIND_JOBS, (run.id, asked))
+    }
+    known, fresh = set(jobs), []
+    number = int(connection.execute("SELECT coalesce(max(id), 0) FROM jobs").get)
+    for row in rows:
+        if row.key not in jobs:
+            number += 1
+            fresh.append((number, *_written(row)))
+            state = JobState.FAILED if isinstance(row, UnfitRow) else JobState.PLANNED
+            jobs[row.key] = _Known(number, state, passing=False, size=None, holder=None, seen_attempt=0)
+        elif isinstance(row, UnfitRow) and row.key in known:  # the same row may stand on another line by now
+            _say_where(connection, jobs[row.key].job, row)
+    if fresh:
+        columns = "(id, key, state, model, prompt, ratio, seed, asked, error_kind, error_message)"
+        connection.execute(f"INSERT INTO jobs {columns} VALUES {_groups(fresh)}", list(chain.from_iterable(fresh)))  # noqa: S608 - groups of question marks
+    return jobs
+
+
+def _written(row: Job | UnfitRow) -> tuple[Any, ...]:
+    """What is written down of a job that nobody has asked for before."""
     key = bytes.fromhex(row.key)
-    found = connection.execute("SELECT id FROM jobs WHERE key = ?", (key,)).get
-    if found is not None:
-        if isinstance(row, UnfitRow):  # the same row may stand on another line by now
-            _say_where(connection, int(found), row)
-        return int(found)
     if isinstance(row, UnfitRow):
-        values = (key, JobState.FAILED, "", "", None, None, "{}", "unfit_row", _unfit(row))
-    else:
-        asked = row.request.identity()
-        named = [asked.pop(name) for name in ("model", "prompt", "ratio", "seed")]
-        ratio = str(row.request.ratio) if row.request.ratio else None
-        named[2] = ratio
-        rest = json.dumps({"repeat": row.repeat, **asked}, sort_keys=True, separators=(",", ":"))
-        values = (key, JobState.PLANNED, *named, rest, None, None)
-    inserted = connection.execute(
-        "INSERT INTO jobs (key, state, model, prompt, ratio, seed, asked, error_kind, error_message)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        values,
-    ).get
-    return int(inserted)
+        return (key, JobState.FAILED, "", "", None, None, "{}", "unfit_row", _unfit(row))
+    asked = row.request.identity()
+    model, prompt, _, seed = (asked.pop(name) for name in ("model", "prompt", "ratio", "seed"))
+    ratio = str(row.request.ratio) if row.request.ratio else None
+    rest = _COMPACT.encode({"repeat": row.repeat, **asked})
+    return (key, JobState.PLANNED, model, prompt, ratio, seed, rest, None, None)
+
+
+def _groups(rows: Sequence[tuple[Any, ...]]) -> str:
+    """Question marks for the values of so many rows."""
+    return ", ".join([f"({', '.join('?' * len(rows[0]))})"] * len(rows))
 
 
 def _say_where(connection: Connection, job: int, row: UnfitRow) -> None:
@@ -112,24 +184,40 @@ def _unfit(row: UnfitRow) -> str:
     return f"{row.source}: {row.message}"
 
 
-def _placement(
-    connection: Connection, run: Run, row: Job | UnfitRow, wanted: str, job: int, seen_attempt: int | None
-) -> tuple[int, str | None, bool]:
-    """The row's own placement: the first of its equals that this run has not seen yet, else a new one."""
-    places: list[Any] = connection.execute(
-        "SELECT id, path, run FROM placements WHERE batch = ? AND job = ? ORDER BY occurrence", (run.batch, job)
-    ).fetchall()
-    duplicate = any(seen == run.id for _, _, seen in places)
-    for placement, path, seen in places:
-        if seen != run.id:
-            connection.execute(
-                "UPDATE placements SET number = ?, run = ?, duplicate = ?, wanted = ?, seen_attempt = ? WHERE id = ?",
-                (row.index, run.id, duplicate, wanted, seen_attempt, placement),
-            )
-            return placement, path, duplicate
-    inserted = connection.execute(
-        "INSERT INTO placements (batch, job, occurrence, number, run, duplicate, wanted, seen_attempt)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
-        (run.batch, job, len(places) + 1, row.index, run.id, duplicate, wanted, seen_attempt),
-    ).get
-    return int(inserted), None, duplicate
+def _placements(
+    connection: Connection,
+    run: Run,
+    rows: Sequence[tuple[Job | UnfitRow, str]],
+    jobs: dict[str, _Known],
+    alive: Alive,
+) -> list[_Place]:
+    """Each row's own placement: the first of its equals that this run has not seen yet, else a new one."""
+    places: dict[int, list[_Place]] = {known.job: [] for known in jobs.values()}
+    for job, placement, path, seen_by in connection.execute(_FIND_PLACES, (json.dumps(list(places)), run.batch)):
+        places[job].append(_Place(placement, path, seen_by))
+    number = int(connection.execute("SELECT coalesce(max(id), 0) FROM placements").get)
+    chosen, fresh, met = [], [], []
+    for row, wanted in rows:
+        known = jobs[row.key]
+        equals = places[known.job]
+        seen = None if known.elsewhere(connection, run, alive) else known.seen_attempt
+        place = next((each for each in equals if each.run != run.id), None)
+        duplicate = any(each.run == run.id for each in equals)
+        if place is None:
+            number += 1
+            place = _Place(number, None, run.id, duplicate)
+            equals.append(place)
+            fresh.append((number, run.batch, known.job, len(equals), row.index, run.id, duplicate, wanted, seen))
+        else:
+            place.run, place.duplicate = run.id, duplicate
+            met.append((place.placement, row.index, duplicate, wanted, seen))
+        chosen.append(place)
+    if fresh:
+        columns = "(id, batch, job, occurrence, number, run, duplicate, wanted, seen_attempt)"
+        connection.execute(
+            f"INSERT INTO placements {columns} VALUES {_groups(fresh)}",  # noqa: S608 - groups of question marks
+            list(chain.from_iterable(fresh)),
+        )
+    if met:
+        connection.execute(_MEET.format(_groups(met)), [run.id, *chain.from_iterable(met)])
+    return chosen
