@@ -71,7 +71,7 @@ class Checked(Generic[T]):
 
     def doubted(self, *path: str) -> bool:
         """Whether what stands there, or something it stands in, was wrong."""
-        return any(path[: len(doubt)] == doubt for doubt in self.doubts)
+        return bool(self.doubts) and any(path[: len(doubt)] == doubt for doubt in self.doubts)
 
     def doubted_within(self, *path: str) -> bool:
         """Whether something that stands in it was wrong, or all of it."""

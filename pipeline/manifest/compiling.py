@@ -142,6 +142,8 @@ class Compiler:
     def _variables_fit(self, base: KeyPath, checked: Checked[JobKeys], file: RowsFile | None) -> None:
         """Note variables that nothing uses, and those that hide a column."""
         keys = checked.keys
+        if not keys.vars and not keys.zip:
+            return
         # What was wrong is looked at as it was written: a name in it may be a use.
         parts = (str(value) for key, value in checked.written.items() if key not in _NO_TEMPLATES)
         used = self.path_words.union(*(words_in(part) for part in parts))

@@ -1,6 +1,8 @@
 """The only module that loads a manifest: from a path to a sound Manifest, or to every problem it has."""
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,10 +45,22 @@ def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
         raise NotFoundError(Path(shown(str(path))), "is not the name of a file", remedy=_REMEDY)
     path = Path(path)
     file = str(path)
-    root = parse(_read(path, file), file)
-    complaints = Complaints(file)
-    loader = _Loading(path, root, complaints, now or datetime.now().astimezone())
-    return loader.manifest()
+    text = _read(path, file)
+    with _uncollected():
+        loader = _Loading(path, parse(text, file), Complaints(file), now or datetime.now().astimezone())
+        return loader.manifest()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the collector from looking at a hundred thousand jobs again and again while more of them are made."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _read(path: Path, file: str) -> str:

@@ -9,11 +9,14 @@ from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest,
 #: A name that can stand in braces: letters of any script, digits, ``_`` and ``-``, not starting with a digit.
 NAME = re.compile(r"[^\W\d][\w-]*")
 _PIECE = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|[{}]")
+_NO_WORDS = frozenset[str]()
 _SPEC = re.compile(r"0?[1-9][0-9]?")
 
 
 def words_in(text: str) -> frozenset[str]:
     """The words that stand in a text's placeholders; of one that is no template, every word that might."""
+    if "{" not in text:
+        return _NO_WORDS
     try:
         return compile_template("", text, specs=True).words
     except UnfitError:
@@ -39,13 +42,22 @@ class Template:
     pieces: tuple[str | Placeholder, ...]
 
     @property
+    def plain(self) -> bool:
+        """Whether it is one text and nothing else, as most are."""
+        return len(self.pieces) == 1 and isinstance(self.pieces[0], str)
+
+    @property
     def words(self) -> frozenset[str]:
         """The words that stand in its placeholders."""
+        if self.plain:
+            return _NO_WORDS
         return frozenset(piece.word for piece in self.pieces if isinstance(piece, Placeholder))
 
     @property
     def literal(self) -> str | None:
         """The whole text when it has no placeholder, else None."""
+        if self.plain:
+            return str(self.pieces[0])
         return None if self.words else "".join(map(str, self.pieces))
 
     def check(self, key: str, known: Sequence[str]) -> None:
@@ -54,6 +66,8 @@ class Template:
         Raises:
             UnfitError: At least one is not; each of them is named.
         """
+        if self.plain:
+            return
         faults = Gathering()
         for word in sorted(self.words - frozenset(known)):
             faults.found.append(unknown_word(key, word, known))

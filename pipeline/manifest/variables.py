@@ -29,6 +29,8 @@ def combine(crossed: Mapping[str, tuple[str, ...]], paired: Mapping[str, tuple[s
         UnfitError: A name that cannot stand in braces, a name given in both, lists of unequal length, or more than
             100,000 combinations; all that applies is named.
     """
+    if not crossed and not paired:
+        return Variables()
     faults = Gathering()
     for key, names in (("vars", crossed), ("zip", paired)):
         for name in names:
