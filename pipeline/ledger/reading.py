@@ -254,6 +254,16 @@ def status(connection: Connection) -> list[BatchStatus]:
     ]
 
 
+_UNSEEN = Known(state=None, passing=False, in_last_run=False)
+
+# CROSS JOIN: the planner must begin with what is asked for, however few rows it believes the tables to have.
+_KNOWN = """
+SELECT j.key, j.id, j.state, j.passing, EXISTS (SELECT 1 FROM placements WHERE job = j.id AND run = ?),
+    (SELECT path FROM placements WHERE job = j.id AND path IS NOT NULL ORDER BY id LIMIT 1), j.bytes
+FROM json_each(?) AS asked CROSS JOIN jobs j ON j.key = unhex(asked.value)
+"""
+
+
 def known(connection: Connection, batch: BatchName, keys: Sequence[str], *, folder: Path) -> list[Known]:
     """What a run would find of each key: its state, and whether the last run of that batch had it.
 
@@ -261,20 +271,26 @@ def known(connection: Connection, batch: BatchName, keys: Sequence[str], *, fold
         folder: The ledger's: a stored picture whose file is gone is as good as lost.
     """
     last = _last_run(connection, batch)
-    found = []
-    for key in keys:
-        row = connection.execute(
-            "SELECT j.id, j.state, j.passing, EXISTS (SELECT 1 FROM placements p WHERE p.job = j.id AND p.run = ?)"
-            " FROM jobs j WHERE j.key = ?",
-            (last, bytes.fromhex(key)),
-        ).get
-        if row is None:
-            found.append(Known(state=None, passing=False, in_last_run=False))
-            continue
-        job, state, passing, mine = row
-        seen = presence.as_found(connection, folder, job, JobState(state))
-        found.append(Known(state=seen, passing=bool(passing), in_last_run=bool(mine)))
-    return found
+    known = {
+        key.hex(): _known(connection, folder, job, JobState(state), bool(passing), bool(mine), path, size)
+        for key, job, state, passing, mine, path, size in connection.execute(_KNOWN, (last, json.dumps(keys)))
+    }
+    return [known.get(key, _UNSEEN) for key in keys]
+
+
+def _known(
+    connection: Connection,
+    folder: Path,
+    job: int,
+    state: JobState,
+    passing: bool,  # noqa: FBT001 - a row's columns in their order
+    mine: bool,  # noqa: FBT001
+    path: str | None,
+    size: int,
+) -> Known:
+    there = state is JobState.STORED and path is not None and presence.is_there(folder, path, size)
+    seen = state if there else presence.as_found(connection, folder, job, state)
+    return Known(state=seen, passing=passing, in_last_run=mine)
 
 
 def last_run_rows(connection: Connection, batch: BatchName) -> int:
