@@ -46,6 +46,10 @@ test: check strace ## Everything: check, then all tests with branch coverage
 torture: setup strace ## The long versions of the tests of money and faults (hours)
 	$(BIN)/pytest -n 2 --torture tests/torture
 
+.PHONY: bench
+bench: setup ## Measure what the program costs, beside others, on this machine (minutes)
+	$(BIN)/python -m benchmarks
+
 .PHONY: mutants
 mutants: setup ## Break the code in known ways and see that the tests notice
 	$(BIN)/python -m tests.mutants
