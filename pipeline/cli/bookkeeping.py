@@ -93,8 +93,7 @@ def show_spend(path: Path, *, by: SpendBy, json: bool) -> int:
     """Print what was spent, on what, with the same pictures' official price beside it; make-believe money apart."""
     with Ledger(path) as ledger:
         lines = ledger.spend(by)
-        by_provider = ledger.spend("provider")
-    paid = _paid_with_bonus(by_provider)
+    paid = _paid_with_bonus(lines)
     if json:
         groups = [_spend_json(line) for line in lines]
         sys.stdout.write(to_json({"by": by, "groups": groups, "with_bonus_usd": format_usd(paid)}) + "\n")
@@ -124,13 +123,16 @@ def _total(lines: list[SpendLine]) -> SpendLine:
     )
 
 
-def _paid_with_bonus(by_provider: list[SpendLine]) -> int:
+def _paid_with_bonus(lines: list[SpendLine]) -> int:
     """What the real money spent costs in dollars topped up, by each provider's credit factor."""
+    spent: Counter[str] = Counter()
+    for line in lines:
+        if not line.simulated:
+            spent.update(line.providers)
     known = profiles()
     return sum(
-        round(line.spent_microusd / (known[line.group].credit_factor if line.group in known else 1) / 1_000) * 1_000
-        for line in by_provider
-        if not line.simulated
+        round(amount / (known[name].credit_factor if name in known else 1) / 1_000) * 1_000
+        for name, amount in spent.items()
     )
 
 

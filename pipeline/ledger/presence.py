@@ -25,7 +25,7 @@ def is_there(folder: Path, path: str, size_bytes: int) -> bool:
         StorageError: It cannot be seen; "gone" would be a guess, and might buy the picture again.
     """
     try:
-        status = os.stat(os.path.join(folder, path))  # noqa: PTH116, PTH118 - a million times; half the time of Path's
+        status = os.stat(f"{folder}/{path}")  # noqa: PTH116 - a million times; a quarter of the time of Path's
     except OSError as error:
         if error.errno in _NOTHING_THERE:
             return False

@@ -1,6 +1,7 @@
 """Questions to the ledger, as SQL: nothing here writes."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -73,22 +74,21 @@ def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced
 
 def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tally:
     """What has become of the rows a run has seen, and of its money; what another buys is still planned here."""
-    elsewhere = json.dumps(sorted(hands.others(connection, run=run, alive=alive)))
     counts = dict.fromkeys(("stored", "reused", "failed", "unknown", "lost", "spoiled", "planned"), 0)
-    wrong_shape = settled = passing = bought = 0
-    oldest: float | None = None
-    for state, own, wrong, accepted, again, number, first, age in connection.execute(
-        "SELECT iif(j.state IN ('buying', 'bought') AND j.holder IN (SELECT value FROM json_each(?)), 'planned',"
-        " j.state), j.stored_run IS p.run AND NOT p.duplicate AS own, j.verdict IS 'wrong_shape' AS wrong,"
-        " j.settled, j.passing, count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s)"
-        " FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? GROUP BY 1, 2, 3, 4, 5",
-        (elsewhere, run),
+    whole, own, oldest = connection.execute(_TALLY_WHOLE, (run,)).get
+    counts["stored"], counts["reused"] = own, whole - own
+    wrong_shape = settled = passing = bought = unfit = 0
+    seen = connection.execute("SELECT count(*) FROM placements WHERE run = ?", (run,)).get
+    elsewhere = json.dumps(sorted(hands.others(connection, run=run, alive=alive)))
+    for state, mine, wrong, accepted, again, misfit, number, first, age in (
+        connection.execute(_TALLY_REST, (elsewhere, run)) if seen > whole else ()
     ):
-        counts[_counted_as(JobState(state), own=bool(own))] += number
+        counts[_counted_as(JobState(state), own=bool(mine))] += number
         settled += number if accepted else 0
         passing += number if again and state == JobState.FAILED else 0
+        unfit += number if misfit else 0
         bought += first if state == JobState.BOUGHT else 0
-        if own and state == JobState.STORED:
+        if mine and state == JobState.STORED:
             wrong_shape += number if wrong else 0
             oldest = max(oldest or 0.0, age or 0.0)
     spent, unknown = connection.execute(
@@ -99,14 +99,9 @@ def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tall
     batch_spent, batch_unknown = connection.execute(
         "SELECT spent, unknown + reserved FROM sums WHERE scope = ?", (f"batch:{batch}",)
     ).get or (0, 0)
-    unfit = connection.execute(
-        "SELECT count(*) FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE p.run = ? AND j.state = 'failed' AND j.error_kind = 'unfit_row'",
-        (run,),
-    ).get
     return Tally(
         **counts,
-        unfit=int(unfit or 0),
+        unfit=unfit,
         settled=settled,
         passing=passing,
         bought=bought,
@@ -117,6 +112,22 @@ def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tall
         batch_unknown_microusd=batch_unknown,
         url_age_max_s=oldest,
     )
+
+
+# Of a million rows nearly all are whole pictures, and to sort them into groups takes longer than to count them.
+_IS_WHOLE = "(j.state = 'stored' AND j.verdict IS NOT 'wrong_shape' AND NOT j.settled)"
+_IS_OWN = "(j.stored_run IS p.run AND NOT p.duplicate)"
+_TALLY_WHOLE = f"""
+SELECT count(*), count(*) FILTER (WHERE {_IS_OWN}), max(j.url_age_s) FILTER (WHERE {_IS_OWN})
+FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND {_IS_WHOLE}
+"""  # noqa: S608 - from the text above
+_TALLY_REST = f"""
+SELECT iif(j.state IN ('buying', 'bought') AND j.holder IN (SELECT value FROM json_each(?)), 'planned', j.state),
+    {_IS_OWN} AS own, j.verdict IS 'wrong_shape' AS wrong, j.settled, j.passing,
+    j.state = 'failed' AND j.error_kind IS 'unfit_row' AS unfit,
+    count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s)
+FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND NOT {_IS_WHOLE} GROUP BY 1, 2, 3, 4, 5, 6
+"""  # noqa: S608 - from the text above
 
 
 def troubles(connection: Connection, *, run: int, limit: int) -> list[Trouble]:
@@ -164,7 +175,7 @@ SELECT j.key, b.manifest, b.edition, p.number, j.model, j.prompt, j.ratio, j.see
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money IN ('unknown', 'reserved')),
     p.path, j.sha256, j.bytes, j.width, j.height, j.format, j.verdict, j.bought_at, j.deadline, j.stored_at,
     j.url_age_s, j.error_kind, j.error_message, j.request_id
-FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch
+FROM batches b CROSS JOIN placements p ON p.batch = b.id CROSS JOIN jobs j ON j.id = p.job
 ORDER BY b.id, p.number, p.id
 """
 
@@ -199,12 +210,13 @@ def export_rows(connection: Connection) -> Iterator[Row]:
 def spend(connection: Connection, by: SpendBy) -> list[SpendLine]:
     """What was spent, is unknown and is reserved, by group; make-believe money last."""
     rows = connection.execute(
-        f"SELECT b.simulated, {_GROUPS[by]} AS grouped, j.model, count(*) FILTER (WHERE a.money = 'spent'),"  # noqa: S608 - from the table above
+        f"SELECT b.simulated, {_GROUPS[by]} AS grouped, j.model, r.provider,"  # noqa: S608 - from the table above
+        " count(*) FILTER (WHERE a.money = 'spent'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'spent'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'unknown'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'reserved')"
         " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
-        " WHERE a.money != 'released' GROUP BY b.simulated, grouped, j.model ORDER BY b.simulated, grouped, j.model"
+        " WHERE a.money != 'released' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
     return [
         _spend_line(group, list(parts), simulated=bool(simulated))
@@ -213,14 +225,20 @@ def spend(connection: Connection, by: SpendBy) -> list[SpendLine]:
 
 
 def _spend_line(group: str, parts: list[tuple[Any, ...]], *, simulated: bool) -> SpendLine:
-    spent, unknown, reserved = (int(sum(part[column] for part in parts)) for column in (4, 5, 6))
+    models: Counter[str] = Counter()
+    providers: Counter[str] = Counter()
+    for _, _, model, provider, pictures, spent, _, _ in parts:
+        models[model] += pictures
+        providers[provider] += int(spent)
+    spent, unknown, reserved = (int(sum(part[column] for part in parts)) for column in (5, 6, 7))
     return SpendLine(
         group=group,
         simulated=simulated,
-        models={model: pictures for _, _, model, pictures, *_ in parts if pictures},
+        models={model: pictures for model, pictures in models.items() if pictures},
         spent_microusd=spent,
         unknown_microusd=unknown,
         reserved_microusd=reserved,
+        providers=dict(providers),
     )
 
 

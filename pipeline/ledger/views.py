@@ -1,6 +1,6 @@
 """What those who read a ledger get out of it: plain frozen values, no SQL."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from pipeline.ledger.states import AttemptMoney, JobState
 
@@ -72,6 +72,7 @@ class SpendLine:
     Attributes:
         simulated: Whether the money is make-believe; real and make-believe money never share a line.
         models: How many pictures were paid for, by model.
+        providers: What was spent, by provider.
     """
 
     group: str
@@ -80,6 +81,7 @@ class SpendLine:
     spent_microusd: int
     unknown_microusd: int
     reserved_microusd: int
+    providers: dict[str, int] = field(default_factory=dict)
 
     @property
     def pictures(self) -> int:

@@ -38,8 +38,11 @@ class Manifest:
         """The rows files that making jobs reads, in order; when there is none, counting jobs is cheap."""
         return tuple(entry.file.path for entry in self.entries if isinstance(entry, RowsEntry))
 
-    def jobs(self) -> Iterator[Job | UnfitRow]:
+    def jobs(self, *, placed: bool = True) -> Iterator[Job | UnfitRow]:
         """Make the jobs one after the other, from the first; indexes count from 1, unfit rows included.
+
+        Args:
+            placed: Whether their paths are wanted, too; to make them takes a third of the time.
 
         Raises:
             NotFoundError: A rows file is gone, or cannot be read.
@@ -54,7 +57,7 @@ class Manifest:
                     continue
                 for repeat in range(1, entry.repeat + 1):
                     index += 1
-                    yield self._job(index, outcome, repeat)
+                    yield self._job(index, outcome, repeat, placed=placed)
 
     def count(self) -> int:
         """How many jobs ``jobs()`` would make, unfit rows included, without making them.
@@ -68,19 +71,11 @@ class Manifest:
         """
         return sum(entry.count() for entry in self.entries)
 
-    def _job(self, index: int, wanted: Wanted, repeat: int) -> Job:
+    def _job(self, index: int, wanted: Wanted, repeat: int, *, placed: bool) -> Job:
         request = _counted_up(wanted.request, repeat)
         key = job_key(request, repeat=repeat, edition=self.edition, simulated=self.profile.simulated)
-        path = self.naming.path(
-            Named(
-                index=index,
-                request=request,
-                repeat=repeat,
-                use=wanted.use,
-                key=key,
-                variables=wanted.variables,
-            )
-        )
+        named = Named(index=index, request=request, repeat=repeat, use=wanted.use, key=key, variables=wanted.variables)
+        path = self.naming.path(named) if placed else ""
         return Job(index=index, key=key, request=request, repeat=repeat, path=path, source=wanted.source)
 
     def _unfit(self, index: int, misfit: Misfit) -> UnfitRow:

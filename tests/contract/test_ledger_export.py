@@ -197,11 +197,19 @@ async def test_spend_keeps_simulated_money_on_lines_of_its_own(scene: Scene) -> 
         spent_microusd=PRICE,
         unknown_microusd=0,
         reserved_microusd=0,
+        providers={"apiyi": PRICE},
     )
     with Ledger(scene.path) as ledger:
         assert ledger.spend() == [
             real,
-            replace(real, simulated=True, models={}, spent_microusd=0, unknown_microusd=PRICE),
+            replace(
+                real,
+                simulated=True,
+                models={},
+                spent_microusd=0,
+                unknown_microusd=PRICE,
+                providers={"simulator": 0},
+            ),
         ]
 
 
