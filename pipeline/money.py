@@ -44,3 +44,8 @@ def format_usd(microusd: int, *, places: int = 3) -> str:
     digits = f"{fraction:06d}"
     kept = max(places, len(digits.rstrip("0")))
     return f"{sign}{dollars}.{digits[:kept]}" if kept else f"{sign}{dollars}"
+
+
+def saving_percent(cost: int, official: int) -> float:
+    """How much less than the official price, in per cent with one decimal; 0 when nothing is bought."""
+    return round(100 * (official - cost) / official, 1) if official else 0.0

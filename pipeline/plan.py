@@ -12,7 +12,7 @@ from pipeline.catalog import models
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger import BatchName, JobState, Known, Ledger, Policy
 from pipeline.manifest import Manifest
-from pipeline.money import format_usd
+from pipeline.money import format_usd, saving_percent
 
 _CHUNK = 1_000
 _UNSEEN = Known(state=None, passing=False, in_last_run=False)
@@ -141,11 +141,6 @@ class Plan:
             "affordable": self.affordable,
             "estimate_s": round(self.estimate_s, 1),
         }
-
-
-def saving_percent(cost: int, official: int) -> float:
-    """How much less than the official price, in per cent with one decimal; 0 when nothing is bought."""
-    return round(100 * (official - cost) / official, 1) if official else 0.0
 
 
 class _Keys:

@@ -15,8 +15,7 @@ from pipeline.cli.tables import table
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode
 from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, hold, repair
-from pipeline.money import format_usd
-from pipeline.plan import saving_percent
+from pipeline.money import format_usd, saving_percent
 from pipeline.report import to_json
 
 

@@ -10,8 +10,8 @@ from rich.text import Text
 from pipeline.cli.tables import table
 from pipeline.errors import ExitCode
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.money import format_usd
-from pipeline.plan import Plan, saving_percent
+from pipeline.money import format_usd, saving_percent
+from pipeline.plan import Plan
 from pipeline.report import to_json
 from pipeline.runner import RunOptions, plan_of
 

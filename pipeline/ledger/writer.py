@@ -10,7 +10,7 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.job import Job, UnfitRow
-from pipeline.ledger import admission, reading, recovery, runfile, steps
+from pipeline.ledger import admission, reading, recovery, runfile, steps, tallying
 from pipeline.ledger.committer import Committer
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import (
@@ -225,7 +225,7 @@ class LedgerWriter:
 
     async def tally(self, run: Run) -> Tally:
         """What has become of the rows this run has seen."""
-        return await self._do(partial(reading.tally, run=run.id, batch=run.batch, alive=self._alive))
+        return await self._do(partial(tallying.tally, run=run.id, batch=run.batch, alive=self._alive))
 
     async def troubles(self, run: Run, *, limit: int) -> list[Trouble]:
         """The first rows of this run that are not as they should be."""

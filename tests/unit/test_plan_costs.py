@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.ledger import JobState
-from pipeline.plan import ModelCost, Plan, saving_percent
+from pipeline.money import saving_percent
+from pipeline.plan import ModelCost, Plan
 from tests.unit.manifest_writing import load, load_jobs
 from tests.unit.plan_playing import MAX, PRO, REAL, plan, rows, run
 
