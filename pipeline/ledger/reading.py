@@ -98,7 +98,7 @@ def unknown_keys(connection: Connection) -> list[str]:
     return [key.hex() for (key,) in rows]
 
 
-_EXPORT = """
+EXPORT_QUERY = """
 SELECT j.key, b.manifest, b.edition, p.number, j.model, j.prompt, j.ratio, j.seed, j.state,
     (SELECT count(*) FROM attempts a WHERE a.placement = p.id AND a.counted),
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money = 'spent'),
@@ -132,7 +132,7 @@ _WRITTEN: dict[str, Callable[[Any], Any]] = {
 
 def export_rows(connection: Connection) -> Iterator[Row]:
     """One row a job of every manifest, in the order of manifests and their rows; money counts where it was spent."""
-    for values in connection.execute(_EXPORT):
+    for values in connection.execute(EXPORT_QUERY):
         named = dict(zip(COLUMNS, values, strict=True))
         yield Row(**named | {name: written(named[name]) for name, written in _WRITTEN.items()})
 
@@ -205,7 +205,7 @@ def status(connection: Connection) -> list[BatchStatus]:
 _UNSEEN = Known(state=None, passing=False, in_last_run=False)
 
 # CROSS JOIN: the planner must begin with what is asked for, however few rows it believes the tables to have.
-_KNOWN = """
+KNOWN_QUERY = """
 SELECT j.key, j.id, j.state, j.passing, EXISTS (SELECT 1 FROM placements WHERE job = j.id AND run = ?),
     (SELECT path FROM placements WHERE job = j.id AND path IS NOT NULL ORDER BY id LIMIT 1), j.bytes
 FROM json_each(?) AS asked CROSS JOIN jobs j ON j.key = unhex(asked.value)
@@ -221,7 +221,7 @@ def known(connection: Connection, batch: BatchName, keys: Sequence[str], *, fold
     last = _last_run(connection, batch)
     known = {
         key.hex(): _known(connection, folder, job, JobState(state), bool(passing), bool(mine), path, size)
-        for key, job, state, passing, mine, path, size in connection.execute(_KNOWN, (last, json.dumps(keys)))
+        for key, job, state, passing, mine, path, size in connection.execute(KNOWN_QUERY, (last, json.dumps(keys)))
     }
     return [known.get(key, _UNSEEN) for key in keys]
 

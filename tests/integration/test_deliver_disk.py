@@ -342,3 +342,13 @@ def test_an_output_on_a_limited_file_size_is_trouble_and_not_a_crash(tmp_path: P
     )
     assert "ulimit -f" in done.stdout
     assert names(tmp_path) == []
+
+
+async def test_a_name_that_is_not_durable_is_not_recorded(tmp_path: Path) -> None:
+    disk = FakeDisk()
+    disk.fail("sync_folder", None, fault(errno.EIO))
+    bench = Bench(tmp_path, whole(PNG), disk=disk)
+
+    assert await bench.deliver() == "left"
+    assert bench.log[-2:] == ["link 00001-cat.png", "sync_folder spring"]
+    assert bench.record.ends == []

@@ -52,7 +52,7 @@ def _fails(tests: tuple[str, ...], change: Callable[[Path], None]) -> bool:
     """Whether these tests fail in a copy of the tree once it is changed."""
     with TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / "tree"
-        for part in ("pipeline", "tests", "jobs", "docs", "README.md", "pyproject.toml", "Makefile"):
+        for part in ("pipeline", "tests", "benchmarks", "jobs", "docs", "README.md", "pyproject.toml", "Makefile"):
             source = ROOT / part
             if source.is_dir():
                 shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))

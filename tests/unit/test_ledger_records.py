@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.ledger import Caps, JobState, Policy, Run
 from pipeline.ledger.schema import MIGRATIONS
+from pipeline.ledger.states import AttemptMoney
 from pipeline.ledger.states import __doc__ as drawing
 from pipeline.ledger.steps import give_up
-from pipeline.ledger.sums import local_day, scopes
+from pipeline.ledger.sums import local_day, move, reserve, scopes
 
 BOUGHT_BY: dict[JobState, set[str]] = {
     JobState.PLANNED: {"nothing", "retry_failed", "resend_unknown", "rebuy_lost"},
@@ -83,3 +84,20 @@ def test_what_is_paid_is_given_up_as_lost_or_spoiled_only(state: JobState) -> No
 def test_a_run_without_caps_has_none() -> None:
     run = Run(id=1, run_id="r", batch=1, manifest="m", edition="", simulated=False)
     assert run.caps == Caps(batch=None, daily=None, monthly=None, total=None)
+
+
+def test_money_that_was_reserved_nowhere_is_not_moved() -> None:
+    connection = apsw.Connection(":memory:")
+    for migration in MIGRATIONS:
+        connection.execute(migration)
+    names = scopes(1, "2026-11-23", simulated=False)
+    reserve(connection, names, 40)
+    reserve(connection, names, 2)
+    move(connection, names, 40, to=AttemptMoney.SPENT, out_of=AttemptMoney.RESERVED)
+    connection.execute("DELETE FROM sums WHERE scope = 'total'")
+
+    with pytest.raises(ValueError, match="total"):
+        move(connection, names, 2, to=AttemptMoney.SPENT, out_of=AttemptMoney.RESERVED)
+    left = connection.execute("SELECT spent, reserved FROM sums WHERE scope = 'batch:1'").get
+    connection.close()
+    assert left == (42, 0)
