@@ -5,6 +5,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 from PIL import Image, ImageChops
 
@@ -152,12 +153,13 @@ def _decode(data: bytes, image_format: PictureFormat, form: Outline) -> tuple[in
                 _count_pixels(image, image_format)
                 image.verify()  # leaves an image that cannot be read
         with _opened(data, image_format) as image:
+            packing = image.tile[0].args if form.huffman else None  # type: ignore[attr-defined]  # gone once it is read
             for frame in range(_count_pixels(image, image_format)):
                 if frame:
                     image.seek(frame)
                 image.load()
             if form.huffman:
-                _require_pixels(image, data, form)
+                _require_pixels(image, data, form, packing)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise UnprovenError("too_many_pixels", str(exc)) from exc
     except _DECODER_FAULTS as exc:
@@ -183,13 +185,17 @@ def _count_pixels(image: Image.Image, image_format: PictureFormat) -> int:
     return frames
 
 
-def _require_pixels(image: Image.Image, data: bytes, form: Outline) -> None:
-    """Refuse a JPEG whose pixels end before its end mark: decoders make the rest up, and say nothing."""
+def _require_pixels(image: Image.Image, data: bytes, form: Outline, packing: Any) -> None:
+    """Refuse a JPEG whose pixels end before its end mark: decoders make the rest up, and say nothing.
+
+    Args:
+        packing: How the decoder was told that pixels are packed; with it the file's head need not be read again.
+    """
     end = (form.end or 0) - len(_JPEG_END)
     for filler in _FILLERS:
-        with _opened(data[:end] + filler + data[end:], "jpeg") as filled:
-            if not _same_pixels(filled, image):
-                raise UnprovenError("torn", f"{len(data)} bytes of jpeg whose pixels end before their end mark")
+        filled = Image.frombytes(image.mode, image.size, data[:end] + filler + data[end:], "jpeg", packing)
+        if not _same_pixels(filled, image):
+            raise UnprovenError("torn", f"{len(data)} bytes of jpeg whose pixels end before their end mark")
 
 
 def _same_pixels(one: Image.Image, other: Image.Image) -> bool:

@@ -20,6 +20,8 @@ from pipeline.transport.session import lower_headers, open_session
 
 #: A picture of 64 MiB in base64 still fits; more is not an answer.
 MAX_BODY_BYTES = 100 * 1024 * 1024
+#: A larger request is written in pieces.
+_IN_ONE_GO_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +163,7 @@ class ApiTransport:
             try:
                 return await self._session.post(
                     self._base_url + path,
-                    data=io.BytesIO(body),  # bytes would be written in one go, however large
+                    data=body if len(body) <= _IN_ONE_GO_BYTES else io.BytesIO(body),  # bytes are written in one go
                     headers={"Content-Type": "application/json"},
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(
