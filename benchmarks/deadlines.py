@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.deadlines [WORD...]`` plays the scenarios whose names have all the words, or all scenarios, on a
 virtual clock: ten minutes of a run take about a second. The same table comes of it on every machine.
-"""  # noqa: INP001 - run by its name
+"""
 
 import sys
 
