@@ -5,13 +5,12 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import anyio
 
 from pipeline.clock import Clock
 from pipeline.deliver.host import Host
-from pipeline.deliver.purchase import Purchase
+from pipeline.deliver.purchase import Purchase, host_of
 
 #: Deliveries that may be in hand for each worker, at work or not; more than that stay in the queue.
 IN_HAND_PER_WORKER = 32
@@ -125,7 +124,7 @@ class Shift:
 
     def __init__(self, crew: Crew, purchase: Purchase) -> None:
         self._crew = crew
-        self._host = urlsplit(purchase.url).netloc
+        self._host = host_of(purchase.url)
         self._dies_at = purchase.dies_at
         self._holds = False
         self._began = 0.0

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, Protocol
-from urllib.parse import urlsplit
 
 import aiofiles
 import anyio
@@ -18,6 +17,7 @@ from pipeline.clock import Clock
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.limits import Limits
 from pipeline.deliver.proof import UnprovenError
+from pipeline.deliver.purchase import host_of
 from pipeline.deliver.resume import Body, Held, is_partial
 from pipeline.deliver.speeds import Speeds, Watch
 from pipeline.transport import Download, TransportError
@@ -105,7 +105,7 @@ class Fetcher:
             OSError: From the disk.
         """
         with anyio.move_on_after(max(0.0, until - self._clock.monotonic())):
-            with self._speeds.download(urlsplit(url).netloc) as watch:
+            with self._speeds.download(host_of(url)) as watch:
                 async with AsyncExitStack() as stack:
                     download = await self._ask(stack, url, body)
                     held = self._check(download, body)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
 from pipeline.ratio import Ratio
@@ -13,6 +14,14 @@ INLINE = "inline:"
 
 PictureFormat = Literal["jpeg", "png", "webp"]
 Verdict = Literal["ok", "wrong_shape"]
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL, to tell hosts apart; "" for what is none, which the transport refuses later."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

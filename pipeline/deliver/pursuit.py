@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
 from pipeline.deliver.fetch import AgainError, Fetcher
 from pipeline.deliver.keeper import Keeper, Kept
 from pipeline.deliver.limits import Limits
 from pipeline.deliver.proof import UnprovenError
-from pipeline.deliver.purchase import Outcome, Purchase
+from pipeline.deliver.purchase import Outcome, Purchase, host_of
 from pipeline.deliver.rest import Draw, Worker, back_off_s
 from pipeline.deliver.resume import Body
 from pipeline.deliver.shelf import UnsyncedError
@@ -125,7 +124,7 @@ def _too_late(setback: Setback, *, gone: bool) -> Missed:
 
 
 def _forbidden(error: ForbiddenAddressError, purchase: Purchase) -> ConfigurationError:
-    host = error.host or urlsplit(purchase.url).netloc
+    host = error.host or host_of(purchase.url)
     return ConfigurationError(
         f"a bought picture is at {host}, where downloads may not go: {error.message}",
         remedy=f"if that is right, write provider: {{allow_hosts: [{host}]}} and run again within the picture's window",

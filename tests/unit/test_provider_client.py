@@ -127,7 +127,7 @@ async def test_the_exchange_is_one_post_with_the_key_and_the_body() -> None:
     seen: list[dict[str, Any]] = []
 
     def answer(url: object, **kwargs: Any) -> CallbackResult:
-        seen.append(json.loads(kwargs["data"].read()))
+        seen.append(json.loads(kwargs["data"]))
         return CallbackResult(body=GOOD.decode(), response_class=FakeResponse)
 
     with aioresponses() as exchange:
