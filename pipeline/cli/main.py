@@ -13,6 +13,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from pipeline.cli.courtesy import bear_deaf_readers
 from pipeline.cli.plain import DiscreetFormatter, discreet, plain
 from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageError, leading
 
@@ -28,10 +29,13 @@ def main(words: Sequence[str] | None = None) -> NoReturn:
     """Run the command that the words name, and exit with its code."""
     given = list(sys.argv[1:] if words is None else words)
     _open_missing_streams()
+    bear_deaf_readers()
     if logging.lastResort is not None:  # the handler of whoever has none
         logging.lastResort.setFormatter(DiscreetFormatter())
     # Until a run listens by itself, a request to end is an interruption like Ctrl-C, and told as one.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as ``nohup`` has it
+            signal.signal(number, signal.default_int_handler)
     code = run_command(given, _commands)
     try:
         sys.stdout.flush()

@@ -42,7 +42,7 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
     try:
         run_loop(batch.run, paths)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # all is written down: what is left is to say so
             signal.signal(number, signal.SIG_IGN)
     if json:
         sys.stdout.write(to_json(batch.as_json()) + "\n")

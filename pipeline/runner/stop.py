@@ -13,6 +13,9 @@ from pipeline.errors import StoppedError
 
 T = TypeVar("T")
 
+#: Seconds in which signals are one wish: ``timeout`` sends one to a process and to its group, so it comes twice.
+ONE_WISH_S = 0.1
+
 
 class Stop:
     """The wish, and those who wait for it. Made and used inside one event loop."""
@@ -61,26 +64,43 @@ class Stop:
 
 @asynccontextmanager
 async def asked_by_signals(stop: Stop, notice: Callable[[str], None]) -> AsyncIterator[None]:
-    """Let SIGINT and SIGTERM ask, for the length of this context; main thread only.
+    """Let SIGINT, SIGTERM and SIGHUP ask, for the length of this context; main thread only.
+
+    A SIGHUP that is ignored, as under ``nohup``, stays ignored; and none ever hastens, for a terminal that closes sends
+    several.
 
     Args:
         notice: Told, in one line, what each signal has led to.
     """
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-
-        async def listen() -> None:
-            async for number in signals:
-                name = signal.Signals(number).name
-                if stop.asked:
-                    notice(f"{name} again: leaving at once; what is under way is held as unknown")
-                else:
-                    notice(f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)")
-                stop.ask(name)
-
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    signals = (signal.SIGINT, signal.SIGTERM, *hangup)
+    with anyio.open_signal_receiver(*signals) as heard:
         async with anyio.create_task_group() as group:
-            group.start_soon(listen)
+            group.start_soon(_listen, heard, stop, notice)
             yield
             group.cancel_scope.cancel()
+
+
+async def _listen(heard: AsyncIterator[signal.Signals], stop: Stop, notice: Callable[[str], None]) -> None:
+    async with anyio.create_task_group() as group:
+        told_at = 0.0
+        async for number in heard:
+            name = signal.Signals(number).name
+            if not stop.asked:
+                told_at = anyio.current_time() + ONE_WISH_S
+                stop.ask(name)
+                group.start_soon(_announce, name, notice)
+            elif number != signal.SIGHUP and anyio.current_time() >= told_at:
+                notice(f"{name} again: leaving at once; what is under way is held as unknown")
+                stop.ask(name)
+
+
+async def _announce(name: str, notice: Callable[[str], None]) -> None:
+    """Tell of the first wish, once what comes next is another one."""
+    try:
+        await anyio.sleep(ONE_WISH_S)
+    finally:
+        notice(f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)")
 
 
 async def unless_stopped(stop: Stop | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

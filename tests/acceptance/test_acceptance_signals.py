@@ -213,3 +213,55 @@ async def test_a_kill_during_the_kills_aftermath_changes_nothing(workspace: Work
     assert set(workspace.states()) <= {"stored", "unknown"}
     assert asked_once(simulator)
     assert workspace.findings() <= {"unknown"}
+
+
+# --- what is no haste --------------------------------------------------------------------------------------------
+
+
+async def test_a_terminal_that_closes_stops_buying_and_what_is_paid_is_stored(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    simulator = await simulate(latency_s=0.4)
+    manifest = workspace.manifest(*SCENES, limits={"concurrency": 4})
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", manifest, "--json") as running:
+            await until(lambda: simulator.bill.requests >= 2)
+            running.signal(signal.SIGHUP)
+            assert "SIGHUP" in await running.hears("buying has stopped")
+            running.signal(signal.SIGHUP)  # the shell sends it, and the kernel, too
+            ended = await running.end()
+    assert (ended.code, ended.json["unknown"], ended.json["stored"]) == (75, 0, simulator.bill.pictures)
+    assert workspace.findings() == set()
+
+
+async def test_nohup_lets_a_run_outlive_its_terminal(workspace: Workspace, simulate: Simulate) -> None:
+    simulator = await simulate(latency_s=0.4)
+    with anyio.fail_after(PATIENCE_S):
+        inherited = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            manifest = workspace.manifest(*SCENES[:6], limits={"concurrency": 2})
+            context = workspace.started("run", manifest, "--json")
+            running = await context.__aenter__()
+        finally:
+            signal.signal(signal.SIGHUP, inherited)
+        try:
+            await until(lambda: simulator.bill.requests >= 1)
+            running.signal(signal.SIGHUP)
+            ended = await running.end()
+        finally:
+            await context.__aexit__(None, None, None)
+    assert (ended.code, ended.json["stored"]) == (0, 6)
+
+
+async def test_one_wish_that_comes_twice_at_once_is_not_haste(workspace: Workspace, simulate: Simulate) -> None:
+    """As from ``timeout``, which sends to the process and to its group."""
+    simulator = await simulate(latency_s=0.6)
+    manifest = workspace.manifest(*SCENES, limits={"concurrency": 4})
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", manifest, "--json") as running:
+            await until(lambda: simulator.bill.requests >= 2)
+            running.signal(signal.SIGTERM)
+            running.signal(signal.SIGINT)
+            ended = await running.end()
+    assert (ended.code, ended.json["unknown"], ended.json["stored"]) == (75, 0, simulator.bill.pictures)
+    assert "at once;" not in ended.err
