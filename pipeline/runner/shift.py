@@ -49,6 +49,7 @@ class Shift:
         self._started = tools.clock.monotonic()
         self._total: int | None = None
         self._elsewhere = 0  # bought and not stored, where this run cannot keep it
+        self._rescued = 0  # of an earlier run, and stored before the planner looked: it counts them as there
         self._afield = 0  # stored where this run does not look, or wanted there
         self._misplaced: list[str] = []
         self.halt = Halt()
@@ -127,7 +128,7 @@ class Shift:
             seen=planner.seen,
             to_buy=planner.to_buy,
             bought=producer.bought,
-            stored=self._ear.stored,
+            stored=self._ear.stored - self._rescued,
             failed=producer.failed,
             unknown=producer.unknown,
             in_flight=producer.in_flight,
@@ -180,6 +181,7 @@ class Shift:
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""
+        self._rescued = self._ear.stored
         async with anyio.create_task_group() as fetching:
             fetching.start_soon(partial(run_pool, self._queue, self._courier, crew=self._crew))
             send, receive = anyio.create_memory_object_stream[Order](ORDERS_AHEAD)

@@ -1,7 +1,9 @@
 """The library, used from a script as its documentation shows."""
 
 import asyncio
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -9,9 +11,10 @@ import pytest
 
 import pipeline
 from pipeline import load_manifest
+from pipeline.report import Snapshot
 from pipeline.runner import RunOptions, run_async
 from pipeline.simulator import Simulator
-from tests.acceptance.stage import PATIENCE_S, Workspace
+from tests.acceptance.stage import PATIENCE_S, Workspace, until
 
 
 def example_of(text: str, start: str) -> str:
@@ -78,3 +81,30 @@ async def test_cancelling_run_async_leaves_a_ledger_that_says_what_is_unknown(
     assert simulator.bill.pictures == 1
     assert (await workspace.run("batch.yaml")).json["unknown"] == 1
     assert workspace.findings() == {"unknown"}
+
+
+async def test_progress_counts_no_picture_twice_that_an_earlier_run_bought(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    """Fetched first, and there when the planner looks, it is once among all."""
+    file = workspace.manifest("Stalling [fault:dl_stall*1]", "Another")
+    async with workspace.started("run", file, "--json") as running:
+        with anyio.fail_after(PATIENCE_S):
+            await until(lambda: any(workspace.output.rglob("*.part")) and workspace.states().get("stored") == 1)
+            running.signal(signal.SIGKILL)
+            await running.end()
+    seen: list[int] = []
+
+    async def watch(snapshot: Callable[[], Snapshot]) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            now = snapshot()
+            seen.append(now.stored + now.seen - now.to_buy)
+
+    options = RunOptions(output=workspace.output, environment=workspace.environment, watch=watch)
+    with anyio.fail_after(PATIENCE_S):
+        manifest = await anyio.to_thread.run_sync(load_manifest, workspace.root / file)
+        summary = await run_async(manifest, options)
+    assert (summary.exit_code, workspace.states()) == (0, {"stored": 2})
+    assert seen == [2]
