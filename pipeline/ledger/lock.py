@@ -24,9 +24,12 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
 
     Raises:
         LedgerBusyError: Another process holds it.
-        OutputError: The lock file cannot be made; failing to lock is never "go on without".
+        OutputError: The lock file cannot be made, or what is named is a folder or a device, beside which there is no
+            place for one; failing to lock is never "go on without".
         StorageError: The disk is full or fails.
     """
+    if ledger.exists() and not ledger.is_file():
+        raise OutputError(f"{ledger}: not an ordinary file", remedy="name another with --ledger")
     path = runfile.beside(ledger, ".lock")
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

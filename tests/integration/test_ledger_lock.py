@@ -151,3 +151,16 @@ def test_those_who_share_hold_it_together_and_nobody_alone_beside_them(tmp_path:
         hold(ledger, purpose="the third", shared=True),
     ):
         pytest.fail("held alone and shared")
+
+
+@pytest.mark.parametrize("target", ["folder", "device"])
+def test_beside_what_is_no_file_no_lock_is_left(tmp_path: Path, target: str) -> None:
+    ledger = tmp_path / "ledger.db"
+    if target == "folder":
+        ledger.mkdir()
+    else:
+        ledger.symlink_to(os.devnull)
+    with pytest.raises(OutputError, match="not an ordinary file") as caught, hold(ledger, purpose="run poster.yaml"):
+        pytest.fail("it is held")
+    assert "--ledger" in caught.value.remedy
+    assert [path.name for path in tmp_path.iterdir()] == ["ledger.db"]
