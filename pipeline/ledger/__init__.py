@@ -25,16 +25,34 @@ from pipeline.ledger.repair import repair
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.verification import Finding, Verification
-from pipeline.ledger.views import COLUMNS, AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
+from pipeline.ledger.views import (
+    COLUMNS,
+    AgeBar,
+    AttemptRecord,
+    BatchName,
+    BatchStatus,
+    BudgetLine,
+    Known,
+    MoneyLine,
+    Row,
+    RunLine,
+    Scope,
+    Shown,
+    SpendLine,
+    StateCount,
+    Survey,
+)
 from pipeline.ledger.writer import LedgerWriter
 
 __all__ = [
     "COLUMNS",
     "Admission",
+    "AgeBar",
     "AttemptMoney",
     "AttemptRecord",
     "BatchName",
     "BatchStatus",
+    "BudgetLine",
     "CapReached",
     "Caps",
     "ExportFormat",
@@ -45,14 +63,20 @@ __all__ = [
     "Known",
     "Ledger",
     "LedgerWriter",
+    "MoneyLine",
     "Picture",
     "Policy",
     "Reservation",
     "Row",
     "Run",
+    "RunLine",
+    "Scope",
     "Settlement",
+    "Shown",
     "SpendBy",
     "SpendLine",
+    "StateCount",
+    "Survey",
     "Tally",
     "Trouble",
     "Unfetched",

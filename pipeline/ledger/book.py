@@ -9,12 +9,13 @@ from typing import IO, Self
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import NotFoundError
 from pipeline.ledger import bills, reading
+from pipeline.ledger import survey as surveying
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.runfile import is_alive
 from pipeline.ledger.verification import Finding, Verification, verify
-from pipeline.ledger.views import AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
+from pipeline.ledger.views import AttemptRecord, BatchName, BatchStatus, Known, Row, Scope, SpendLine, Survey
 
 
 class Ledger:
@@ -68,6 +69,28 @@ class Ledger:
             with translated(self.path):
                 refuse_ours(self._connection, self.path, to)
         export(self.rows(), to=to, form=form, stdout=stdout)
+
+    def survey(self, scope: Scope, *, limit: int, prompts: int, clock: Clock | None = None) -> Survey:
+        """Everything a report shows; see ``survey.survey``.
+
+        Raises:
+            NotFoundError: The ledger does not know the run or manifest.
+        """
+        now = (clock or SystemClock()).wall()
+        with translated(self.path):
+            if not surveying.has(self._connection, scope):
+                what = f"no run {scope.run}" if scope.run is not None else f"no manifest named {scope.manifest}"
+                raise NotFoundError(self.path, f"{what} in this ledger", remedy="`fluxbatch status` lists them")
+            return surveying.survey(self._connection, scope, limit=limit, prompts=prompts, now=now)
+
+    def refuse_ours(self, target: Path) -> None:
+        """Refuse to let something else be written where the ledger or one of its pictures is.
+
+        Raises:
+            UsageError: It is.
+        """
+        with translated(self.path):
+            refuse_ours(self._connection, self.path, target)
 
     def spend(self, by: reading.SpendBy = "day") -> list[SpendLine]:
         """Money by ``day``, ``month``, ``model``, ``manifest`` or ``provider``."""

@@ -1,17 +1,26 @@
 """What a run finds of those before it and beside it: it takes over from the dead, and leaves the living alone."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.errors import LedgerBusyError
 from pipeline.ledger import reading, steps
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
-from pipeline.ledger.records import Unfetched
+from pipeline.ledger.records import Caps, Unfetched
 
 
 def begin(
-    connection: Connection, *, run_id: str, batch: tuple[str, str, bool], provider: str, at: float, alive: Alive
+    connection: Connection,
+    *,
+    run_id: str,
+    batch: tuple[str, str, bool],
+    provider: str,
+    caps: Caps,
+    at: float,
+    alive: Alive,
 ) -> tuple[int, int]:
     """Record that a run begins; what dead runs left under way is held as unknown (D).
 
@@ -37,8 +46,8 @@ def begin(
             remedy="let it end (--wait SECONDS)",
         )
     run = connection.execute(
-        "INSERT INTO runs (run_id, batch, provider, started_at) VALUES (?, ?, ?, ?) RETURNING id",
-        (run_id, number, provider, at),
+        "INSERT INTO runs (run_id, batch, provider, started_at, caps) VALUES (?, ?, ?, ?, ?) RETURNING id",
+        (run_id, number, provider, at, json.dumps(asdict(caps))),
     ).get
     return int(run), int(number)
 

@@ -114,5 +114,10 @@ _PLACEMENTS_IN_ORDER = """
 CREATE INDEX placements_in_order ON placements (batch, number);
 """
 
+#: What a run was allowed to spend, so that a report can hold its money against it.
+_BUDGETS_OF_RUNS = """
+ALTER TABLE runs ADD COLUMN caps TEXT;  -- JSON: the budgets in force, in micro-dollars; NULL: of an earlier version
+"""
+
 #: ``MIGRATIONS[n]`` brings a ledger from version n to n + 1.
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _PLACEMENTS_IN_ORDER)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _PLACEMENTS_IN_ORDER, _BUDGETS_OF_RUNS)

@@ -12,6 +12,8 @@ from pipeline.ledger.states import JobState
 
 #: How a picture's bytes wait beside its final name: half of the job's key, in hex.
 _PART = re.compile(r"\.([0-9a-f]{32})\.(part|fresh|copy)")
+#: The pages that this program writes beside the pictures.
+_REPORT = re.compile(r"report(-[\w.-]+)?\.html")
 #: What may still come of a part: the evidence of a paid picture, or of one whose answer was lost.
 _PART_COUNTS = {JobState.BUYING, JobState.BOUGHT, JobState.UNKNOWN}
 
@@ -40,7 +42,7 @@ def strangers(connection: Connection, ledger: Path) -> Iterator[Stranger]:
         except OSError:
             continue  # then its pictures are missing, and told as that
         for name in names:
-            if name in own or (folder == "." and name.startswith(ledger.name)):
+            if name in own or _REPORT.fullmatch(name) or (folder == "." and name.startswith(ledger.name)):
                 continue
             part = _PART.fullmatch(name)
             if part is None or not _counts(connection, part[1]):

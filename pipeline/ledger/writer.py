@@ -77,7 +77,13 @@ class LedgerWriter:
             identity = (manifest, edition, simulated)
             try:
                 number, batch = recovery.begin(
-                    connection, run_id=run_id, batch=identity, provider=provider, at=at, alive=self._alive
+                    connection,
+                    run_id=run_id,
+                    batch=identity,
+                    provider=provider,
+                    caps=caps,
+                    at=at,
+                    alive=self._alive,
                 )
             except BaseException:  # closed or undone, whatever it is, and raised again
                 self._drop_run_file()

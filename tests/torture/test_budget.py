@@ -138,7 +138,7 @@ class BudgetMachine(RuleBasedStateMachine):
                 self._in_transaction(
                     connection,
                     lambda: recovery.begin(
-                        connection, run_id=run_id, batch=batch, provider="p", at=self.at, alive=self._alive
+                        connection, run_id=run_id, batch=batch, provider="p", caps=caps, at=self.at, alive=self._alive
                     ),
                 )
             self._bury()
@@ -146,7 +146,9 @@ class BudgetMachine(RuleBasedStateMachine):
             return
         number, of = self._in_transaction(
             connection,
-            lambda: recovery.begin(connection, run_id=run_id, batch=batch, provider="p", at=self.at, alive=self._alive),
+            lambda: recovery.begin(
+                connection, run_id=run_id, batch=batch, provider="p", caps=caps, at=self.at, alive=self._alive
+            ),
         )
         self._bury()
         run = Run(
