@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.ledger_commands import ledger_app
 from pipeline.cli.options import (
     Budget,
     Concurrency,
@@ -18,11 +19,10 @@ from pipeline.cli.options import (
     ResendUnknown,
     RetryFailed,
     Shared,
-    SpendGroup,
     Wait,
-    WrittenFormat,
     ledger_path,
     run_options,
+    same_places,
 )
 
 app = typer.Typer(
@@ -33,7 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-ledger_app = typer.Typer(help="Read, export and prove the ledger.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
 
 
@@ -70,6 +69,7 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html at the end.")] = False,
     debug: Debug = False,
 ) -> int:
     """Buy what is missing, fetch it, keep it, and write everything down."""
@@ -87,7 +87,7 @@ def run(
         shared=shared,
         wait=wait,
     )
-    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet)
+    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet, report=not no_report)
 
 
 @app.command()
@@ -136,6 +136,36 @@ def status(output: Output = Path("output"), ledger: LedgerFile = None, json: Jso
     return show_status(ledger_path(output, ledger), json=json)
 
 
+@app.command("report")
+def write_report(
+    about: Annotated[
+        str | None, typer.Argument(metavar="[RUN|MANIFEST]", help="A run's id, a manifest's file or name; all if none.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page; in the output folder if not given.")
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw one printable picture, too: .png, .jpg, .webp or .pdf.")
+    ] = None,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Write one page that shows the pictures, what they cost, and what went wrong."""
+    from pipeline.cli.reporting import show_report
+
+    return show_report(
+        about,
+        output=output,
+        ledger=ledger_path(output, ledger),
+        to=to,
+        contact_sheet=contact_sheet,
+        options=same_places(output, ledger),
+        json=json,
+    )
+
+
 @app.command()
 def reconcile(
     manifest: Annotated[
@@ -157,7 +187,7 @@ def reconcile(
     debug: Debug = False,
 ) -> int:
     """Compare the ledger with the provider's own log of what it billed; changes neither."""
-    from pipeline.cli.reconciling import places, show_reconciliation
+    from pipeline.cli.reconciling import show_reconciliation
 
     return show_reconciliation(
         ledger_path(output, ledger),
@@ -166,7 +196,7 @@ def reconcile(
         since=since,
         until=until,
         token_name=token_name,
-        words=places(output, ledger),
+        words=same_places(output, ledger),
         json=json,
     )
 
@@ -244,65 +274,3 @@ def simulate(
         log_form=log_form,
         log_request_ids=log_ids,
     )
-
-
-@ledger_app.command("export")
-def export(
-    form: Annotated[WrittenFormat, typer.Option("--format", help="jsonl, csv or parquet.")] = WrittenFormat.jsonl,
-    to: Annotated[Path | None, typer.Option(help="The file to write; standard output if not given.")] = None,
-    output: Output = Path("output"),
-    ledger: LedgerFile = None,
-    debug: Debug = False,
-) -> int:
-    """Write one row a job."""
-    from pipeline.cli.bookkeeping import export_ledger
-
-    return export_ledger(ledger_path(output, ledger), form=form.value, to=to)
-
-
-@ledger_app.command("verify")
-def verify(
-    mend: Annotated[bool, typer.Option("--repair", help="Put right what is safe to put right, first.")] = False,
-    output: Output = Path("output"),
-    ledger: LedgerFile = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Prove every stored file against the ledger, and the sums against the rows."""
-    from pipeline.cli.bookkeeping import verify_ledger
-
-    return verify_ledger(ledger_path(output, ledger), mend=mend, json=json)
-
-
-@ledger_app.command("resolve")
-def resolve(
-    keys: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY...]", help="Job keys, or their first six digits or more.")
-    ] = None,
-    billed: Annotated[
-        bool | None, typer.Option("--billed/--not-billed", help="Whether the provider's bill has the money.")
-    ] = None,
-    unknown: Annotated[bool, typer.Option("--unknown", help="Every job with unknown money, instead of keys.")] = False,
-    output: Output = Path("output"),
-    ledger: LedgerFile = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Settle money that bought nothing, after reading the provider's bill."""
-    from pipeline.cli.settling import resolve_jobs
-
-    return resolve_jobs(ledger_path(output, ledger), keys or [], billed=billed, unknown=unknown, json=json)
-
-
-@ledger_app.command("spend")
-def spend(
-    by: Annotated[SpendGroup, typer.Option(help="day, month, model, manifest or provider.")] = SpendGroup.day,
-    output: Output = Path("output"),
-    ledger: LedgerFile = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Say what was spent, on what."""
-    from pipeline.cli.bookkeeping import show_spend
-
-    return show_spend(ledger_path(output, ledger), by=by.value, json=json)

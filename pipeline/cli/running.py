@@ -13,6 +13,7 @@ import anyio.to_thread
 from rich.console import Console
 
 from pipeline.cli.plain import plain
+from pipeline.cli.reporting import report_at_end
 from pipeline.cli.tables import show_summary
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
 from pipeline.manifest import Manifest, load_manifest
@@ -27,7 +28,7 @@ from pipeline.runner.loop import run_loop
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
 
 
-def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool) -> int:
+def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool, report: bool) -> int:
     """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought."""
     err = Console(stderr=True, highlight=False)
     asks = not yes and sys.stdin.isatty() and err.is_terminal
@@ -38,7 +39,7 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
         confirm=partial(_confirm, err) if asks else None,
     )
     out = err if json or quiet else Console(highlight=False)
-    batch = _Batch(options, out=out, quiet=quiet)
+    batch = _Batch(options, out=out, quiet=quiet, report=report)
     try:
         run_loop(batch.run, paths)
     finally:
@@ -52,10 +53,11 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
 class _Batch:
     """Several manifests, one after the other, under one pair of signals."""
 
-    def __init__(self, options: RunOptions, *, out: Console, quiet: bool) -> None:
+    def __init__(self, options: RunOptions, *, out: Console, quiet: bool, report: bool) -> None:
         self._options = options
         self._out = out
         self._quiet = quiet
+        self._report = report
         self._summaries: list[Summary] = []
         self._error: FluxbatchError | None = None
         self._unbegun = 0
@@ -74,7 +76,16 @@ class _Batch:
                 if stop.asked or self._ended:
                     break
                 await self._run_one(manifest, options)
+            if self._report and self._summaries:
+                await self._tell_report(options, stop)
         await self._leave(manifests[len(self._summaries) + (self._error is not None) :])
+
+    async def _tell_report(self, options: RunOptions, stop: Stop) -> None:
+        told = await report_at_end(options, stop)
+        if told is not None and told.startswith("no report"):
+            options.notice(told)
+        elif told is not None and not self._quiet:
+            self._out.print(told, markup=False, soft_wrap=True)
 
     async def _leave(self, manifests: list[Manifest]) -> None:
         """Say which manifests were not begun, and count their jobs as skipped."""

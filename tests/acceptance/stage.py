@@ -231,9 +231,10 @@ class Workspace:
                 peak_bytes=self._warm.peak_bytes,
             )
 
-    async def run(self, manifest: str, *words: str, file_limit_bytes: int | None = None) -> Ended:
-        """Run a manifest to its end, with one JSON object at the end."""
-        return await self.fluxbatch("run", manifest, "--json", *words, file_limit_bytes=file_limit_bytes)
+    async def run(self, manifest: str, *words: str, file_limit_bytes: int | None = None, report: bool = False) -> Ended:
+        """Run a manifest to its end, with one JSON object at the end; the report has tests of its own."""
+        words = ("run", manifest, "--json", *words, *(() if report else ("--no-report",)))
+        return await self.fluxbatch(*words, file_limit_bytes=file_limit_bytes)
 
     def rows(self) -> list[Row]:
         """The ledger, one row a job."""
@@ -260,11 +261,11 @@ class Workspace:
         return self.ledger.parent / row.path
 
     def pictures(self) -> set[str]:
-        """All files of the output folder, the ledger's own and waiting parts left out; relative to it."""
+        """All files of the output folder, relative to it; without the ledger's, the report's and waiting parts."""
         return {
             path.relative_to(self.output).as_posix()
             for path in self.output.rglob("*")
-            if path.is_file() and not path.name.startswith((".", "ledger.db"))
+            if path.is_file() and not path.name.startswith((".", "ledger.db", "report.html")) and path.suffix != ".webp"
         }
 
 

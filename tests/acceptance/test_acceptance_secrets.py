@@ -87,7 +87,7 @@ async def test_a_bad_run_leaves_none_either(workspace: Workspace, simulate: Simu
         "dl_cut*1", "dl_redirect_loop",
     )  # fmt: skip
     prompts = [f"A picture [fault:{fault}]" for fault in faults]
-    ended = await workspace.run(workspace.manifest(*prompts, provider={"window_s": 3}), "--debug")
+    ended = await workspace.run(workspace.manifest(*prompts, provider={"window_s": 3}), "--debug", report=True)
     assert ended.code == 5
     await workspace.fluxbatch("ledger", "export")
     await workspace.fluxbatch("ledger", "verify")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import Profile, profiles
-from pipeline.cli.reconciling import places, show_reconciliation
+from pipeline.cli.options import same_places
+from pipeline.cli.reconciling import show_reconciliation
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.reconcile import Reconciliation
 from pipeline.runner.reconciling import Asked, reconcile
@@ -102,7 +103,7 @@ async def test_which_provider_is_asked_for_only_where_it_is_not_plain(tmp_path: 
     ],
 )
 def test_the_commands_lead_to_the_same_ledger(output: str, ledger: str | None, words: str) -> None:
-    assert places(Path(output), ledger) == words
+    assert same_places(Path(output), ledger) == words
 
 
 def test_a_day_is_local() -> None:

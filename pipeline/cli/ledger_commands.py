@@ -1,0 +1,72 @@
+"""The commands below ``fluxbatch ledger``; each one's work is in a module of its own, imported when it is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Debug, Json, LedgerFile, Output, SpendGroup, WrittenFormat, ledger_path
+
+ledger_app = typer.Typer(help="Read, export and prove the ledger.", no_args_is_help=True)
+
+
+@ledger_app.command("export")
+def export(
+    form: Annotated[WrittenFormat, typer.Option("--format", help="jsonl, csv or parquet.")] = WrittenFormat.jsonl,
+    to: Annotated[Path | None, typer.Option(help="The file to write; standard output if not given.")] = None,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    debug: Debug = False,
+) -> int:
+    """Write one row a job."""
+    from pipeline.cli.bookkeeping import export_ledger
+
+    return export_ledger(ledger_path(output, ledger), form=form.value, to=to)
+
+
+@ledger_app.command("verify")
+def verify(
+    mend: Annotated[bool, typer.Option("--repair", help="Put right what is safe to put right, first.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Prove every stored file against the ledger, and the sums against the rows."""
+    from pipeline.cli.bookkeeping import verify_ledger
+
+    return verify_ledger(ledger_path(output, ledger), mend=mend, json=json)
+
+
+@ledger_app.command("resolve")
+def resolve(
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY...]", help="Job keys, or their first six digits or more.")
+    ] = None,
+    billed: Annotated[
+        bool | None, typer.Option("--billed/--not-billed", help="Whether the provider's bill has the money.")
+    ] = None,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Every job with unknown money, instead of keys.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Settle money that bought nothing, after reading the provider's bill."""
+    from pipeline.cli.settling import resolve_jobs
+
+    return resolve_jobs(ledger_path(output, ledger), keys or [], billed=billed, unknown=unknown, json=json)
+
+
+@ledger_app.command("spend")
+def spend(
+    by: Annotated[SpendGroup, typer.Option(help="day, month, model, manifest or provider.")] = SpendGroup.day,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Say what was spent, on what."""
+    from pipeline.cli.bookkeeping import show_spend
+
+    return show_spend(ledger_path(output, ledger), by=by.value, json=json)
