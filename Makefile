@@ -42,6 +42,12 @@ strace:
 test: check strace ## Everything: check, then all tests with branch coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term
 
+.PHONY: browser
+browser: ## Install Debian's Chromium for the tests of the report, where that can be done
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  echo "no chromium here, and it cannot be installed: the tests in a browser are skipped"
+
 .PHONY: torture
 torture: setup strace ## The long versions of the tests of money and faults (hours)
 	$(BIN)/pytest -n 2 --torture tests/torture
