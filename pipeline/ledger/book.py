@@ -13,9 +13,20 @@ from pipeline.ledger import survey as surveying
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
-from pipeline.ledger.runfile import is_alive
+from pipeline.ledger.runfile import ask_to_stop, is_alive
 from pipeline.ledger.verification import Finding, Verification, verify
-from pipeline.ledger.views import AttemptRecord, BatchName, BatchStatus, Known, Row, Scope, SpendLine, Survey
+from pipeline.ledger.views import (
+    AttemptRecord,
+    BatchName,
+    BatchStatus,
+    Known,
+    Progress,
+    Row,
+    Scope,
+    Shown,
+    SpendLine,
+    Survey,
+)
 
 
 class Ledger:
@@ -82,6 +93,33 @@ class Ledger:
                 what = f"no run {scope.run}" if scope.run is not None else f"no manifest named {scope.manifest}"
                 raise NotFoundError(self.path, f"{what} in this ledger", remedy="`fluxbatch status` lists them")
             return surveying.survey(self._connection, scope, limit=limit, prompts=prompts, now=now)
+
+    def marks(self, scope: Scope, *, limit: int) -> dict[int, str]:
+        """What to tell by whether a row has changed; see ``survey.marks``."""
+        with translated(self.path):
+            return surveying.marks(self._connection, scope, limit=limit)
+
+    def rows_of(self, numbers: Sequence[int]) -> list[Shown]:
+        """Rows by the ledger's numbers for them."""
+        with translated(self.path):
+            return surveying.rows_of(self._connection, numbers)
+
+    def progress(self, scope: Scope, *, clock: Clock | None = None) -> Progress | None:
+        """How far the last run has come; see ``survey.progress``."""
+        with translated(self.path):
+            return surveying.progress(self._connection, scope, now=(clock or SystemClock()).wall())
+
+    def is_on(self, run_id: str) -> bool:
+        """Whether that run's process lives."""
+        return is_alive(self.path, run_id)
+
+    def ask_to_stop(self, run_id: str) -> bool:
+        """Ask a run of this user's on this machine to stop buying; whether it could be asked. Asked twice, it leaves.
+
+        Raises:
+            OutputError: It cannot be seen whether it is on.
+        """
+        return ask_to_stop(self.path, run_id)
 
     def refuse_ours(self, target: Path) -> None:
         """Refuse to let something else be written where the ledger or one of its pictures is.

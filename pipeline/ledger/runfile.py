@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import signal
 import socket
 from contextlib import suppress
 from datetime import datetime
@@ -130,6 +131,29 @@ def is_alive(ledger: Path, run_id: str) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def ask_to_stop(ledger: Path, run_id: str) -> bool:
+    """Send SIGTERM to the process of a run that is on, if it is this user's and on this machine; whether it was sent.
+
+    The lock on its file proves that the process which signed it lives, so that the number is still its own.
+    """
+    path = folder_of(ledger) / run_id
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        said = json.loads(os.pread(handle, 4096, 0).partition(b"\n")[0])
+        ours = os.fstat(handle).st_uid == os.getuid() and said["host"] == socket.gethostname()
+        if not ours or not isinstance(said["pid"], int) or said["pid"] <= 1 or not is_alive(ledger, run_id):
+            return False
+        os.kill(said["pid"], signal.SIGTERM)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def sweep(ledger: Path) -> None:

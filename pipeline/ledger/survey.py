@@ -1,17 +1,19 @@
 """Everything a report shows, asked of the ledger in one view of it: rows, money, ages, budgets. Nothing here writes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.sums import local_day
-from pipeline.ledger.views import AgeBar, BudgetLine, MoneyLine, RunLine, Scope, Shown, StateCount, Survey
+from pipeline.ledger.views import AgeBar, BudgetLine, MoneyLine, Progress, RunLine, Scope, Shown, StateCount, Survey
 
 #: Seconds at which one bar of the ages ends and the next begins; the first begins at 0, the last has no end.
 AGE_BOUNDS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600)
+#: Seconds over which a run's pace is counted.
+PACE_S = 60.0
 #: Runs and manifests that are listed, the newest first.
 _LISTED = 50
 
@@ -28,6 +30,8 @@ SELECT p.id, j.key, b.manifest, b.edition, b.simulated, p.number, j.model, j.pro
 FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch
 WHERE {{scope}} ORDER BY {_OPEN} DESC, p.id DESC LIMIT :limit
 """  # noqa: S608 - from the text above
+#: What of a row may change, in one value.
+_MARK = "j.state || j.attempts || j.settled || p.duplicate || ':' || coalesce(p.path, '') || ':' || p.number"
 
 
 def survey(connection: Connection, scope: Scope, *, limit: int, prompts: int, now: float) -> Survey:
@@ -48,6 +52,57 @@ def survey(connection: Connection, scope: Scope, *, limit: int, prompts: int, no
             budgets=(*_batch_budgets(connection, scope), *_wide_budgets(connection, scope, now)),
             runs=_runs(connection, scope),
         )
+
+
+def marks(connection: Connection, scope: Scope, *, limit: int) -> dict[int, str]:
+    """The newest rows by their numbers, each with a text that is another one whenever the row has changed."""
+    rows = connection.execute(
+        f"SELECT p.id, {_MARK} FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch"  # noqa: S608 - from the text above
+        f" WHERE {_rows_of(scope)} ORDER BY p.id DESC LIMIT :limit",
+        {**_bindings(scope), "limit": limit},
+    )
+    return dict(rows)
+
+
+def rows_of(connection: Connection, numbers: Sequence[int]) -> list[Shown]:
+    """Rows by their numbers."""
+    statement = _SHOWN.format(scope="p.id IN (SELECT value FROM json_each(:numbers))")
+    found = connection.execute(statement, {"numbers": json.dumps(list(numbers)), "limit": len(numbers)})
+    return [Shown(*_cooked(values)) for values in found]
+
+
+def progress(connection: Connection, scope: Scope, *, now: float) -> Progress | None:
+    """How far the last run that belongs has come; None before the first.
+
+    Args:
+        now: Seconds since 1970, for the pace of the last minute.
+    """
+    last = connection.execute(
+        "SELECT r.id, r.run_id, r.started_at, r.ended_at, r.exit_code FROM runs r JOIN batches b ON b.id = r.batch"  # noqa: S608 - from the text above
+        f" WHERE {_money_of(scope)} ORDER BY r.ended_at IS NOT NULL, r.id DESC LIMIT 1",
+        _bindings(scope),
+    ).get
+    if last is None:
+        return None
+    run, run_id, started, ended, code = last
+    states = dict(
+        connection.execute(
+            "SELECT j.state, count(*) FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? GROUP BY 1", (run,)
+        )
+    )
+    recent = connection.execute(
+        "SELECT count(DISTINCT j.id) FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE p.run = ? AND j.stored_run = p.run AND j.stored_at > ?",
+        (run, now - PACE_S),
+    ).get
+    return Progress(
+        run_id=run_id,
+        started_at=started,
+        ended_at=ended,
+        exit_code=code,
+        states={JobState(state): number for state, number in states.items()},
+        stored_lately=int(recent),
+    )
 
 
 def has(connection: Connection, scope: Scope) -> bool:

@@ -255,6 +255,23 @@ class RunLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        states: How many of the rows it has seen are in which state.
+        stored_lately: Pictures it stored in the last minute.
+    """
+
+    run_id: str
+    started_at: float
+    ended_at: float | None
+    exit_code: int | None
+    states: dict[JobState, int]
+    stored_lately: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """Everything a report shows, from one moment."""
 
