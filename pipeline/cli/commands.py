@@ -69,11 +69,15 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve the report live on this machine while it runs.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the live report in a browser.")] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Do not write report.html at the end.")] = False,
     debug: Debug = False,
 ) -> int:
     """Buy what is missing, fetch it, keep it, and write everything down."""
-    from pipeline.cli.running import run_manifests
+    from pipeline.cli.running import Showing, run_manifests
 
     options = run_options(
         output=output,
@@ -87,7 +91,8 @@ def run(
         shared=shared,
         wait=wait,
     )
-    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet, report=not no_report)
+    showing = Showing(report=not no_report, watch=watch or show, show=show)
+    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet, showing=showing)
 
 
 @app.command()
@@ -164,6 +169,21 @@ def write_report(
         options=same_places(output, ledger),
         json=json,
     )
+
+
+@app.command()
+def watch(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 0,
+    show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    debug: Debug = False,
+) -> int:
+    """Serve the report live, on this machine only, until stopped; of runs in other processes, too."""
+    from pipeline.cli.watching import watch_ledger
+
+    path = ledger_path(output, ledger)
+    return watch_ledger(output=output, ledger=path, options=same_places(output, ledger), port=port, show=show)
 
 
 @app.command()

@@ -2,8 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,18 @@ from pipeline.runner.loop import run_loop
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
 
 
-def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool, report: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Showing:
+    """How runs are shown besides their progress and summary: a report at the end, and a live page, opened or not."""
+
+    report: bool = True
+    watch: bool = False
+    show: bool = False
+
+
+def run_manifests(
+    paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool, showing: Showing
+) -> int:
     """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought."""
     err = Console(stderr=True, highlight=False)
     asks = not yes and sys.stdin.isatty() and err.is_terminal
@@ -39,7 +51,7 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
         confirm=partial(_confirm, err) if asks else None,
     )
     out = err if json or quiet else Console(highlight=False)
-    batch = _Batch(options, out=out, quiet=quiet, report=report)
+    batch = _Batch(options, out=out, quiet=quiet, showing=showing)
     try:
         run_loop(batch.run, paths)
     finally:
@@ -53,11 +65,11 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
 class _Batch:
     """Several manifests, one after the other, under one pair of signals."""
 
-    def __init__(self, options: RunOptions, *, out: Console, quiet: bool, report: bool) -> None:
+    def __init__(self, options: RunOptions, *, out: Console, quiet: bool, showing: Showing) -> None:
         self._options = options
         self._out = out
         self._quiet = quiet
-        self._report = report
+        self._showing = showing
         self._summaries: list[Summary] = []
         self._error: FluxbatchError | None = None
         self._unbegun = 0
@@ -72,13 +84,33 @@ class _Batch:
             manifests = await unless_stopped(stop, in_thread(_load, paths))
             for manifest in manifests:
                 configured(manifest.profile, options.environment)
-            for manifest in manifests:
-                if stop.asked or self._ended:
-                    break
-                await self._run_one(manifest, options)
-            if self._report and self._summaries:
+            async with self._window(options, stop, manifests) as watched:
+                for manifest in manifests:
+                    if stop.asked or self._ended:
+                        break
+                    await self._run_one(manifest, watched)
+            if self._showing.report and self._summaries:
                 await self._tell_report(options, stop)
         await self._leave(manifests[len(self._summaries) + (self._error is not None) :])
+
+    @asynccontextmanager
+    async def _window(self, options: RunOptions, stop: Stop, manifests: list[Manifest]) -> AsyncIterator[RunOptions]:
+        """Serve the live page for the length of the block, where it is asked for; the options that feed it."""
+        if not self._showing.watch:
+            yield options
+            return
+        from pipeline.cli.watching import Window
+
+        only = manifests[0].name if len(manifests) == 1 else None
+        window = Window(options, stop, manifest=only, show=self._showing.show)
+        usual = options.watch
+
+        async def watch(snapshot: Callable[[], Snapshot]) -> None:
+            window.snapshot = snapshot
+            await (usual(snapshot) if usual is not None else anyio.sleep_forever())
+
+        async with window.open():
+            yield replace(options, watch=watch)
 
     async def _tell_report(self, options: RunOptions, stop: Stop) -> None:
         told = await report_at_end(options, stop)

@@ -13,7 +13,7 @@ from pipeline.job import Job
 from pipeline.ledger import Scope
 from pipeline.money import format_usd
 from pipeline.report.page import Places, write_report
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, until
 from tests.integration.report_scene import Wish, build, stored, troubled
 
 
@@ -32,7 +32,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def images_shown(page: Page) -> int:
     """Images near the screen that have come; waits until all have."""
-    page.wait_for_function("[...document.querySelectorAll('.tile img')].every(each => each.complete)")
+    until(page, "[...document.querySelectorAll('.tile img')].every(each => each.complete)")
     return int(page.evaluate("[...document.querySelectorAll('.tile img')].filter(each => each.naturalWidth).length"))
 
 
@@ -103,7 +103,7 @@ def test_the_keyboard_is_enough(mixed: Path, opened: Open) -> None:
 def test_a_picture_opens_large_with_all_that_is_known_of_it(mixed: Path, opened: Open) -> None:
     page = opened(mixed)
     page.locator(".tile button").first.click()
-    page.wait_for_function("document.querySelector('#stage img').naturalWidth > 0")
+    until(page, "document.querySelector('#stage img').naturalWidth > 0")
     facts = page.locator("#facts").inner_text()
     row = page.evaluate("looked")
     for word in (
@@ -222,7 +222,7 @@ def test_a_page_that_was_moved_alone_still_shows_small_copies_and_all_words(
     page = opened(alone)
     assert images_shown(page) > 5
     page.locator(".tile button").first.click()
-    page.wait_for_function("document.querySelector('#stage img').naturalWidth > 0")
+    until(page, "document.querySelector('#stage img').naturalWidth > 0")
 
 
 def test_without_small_copies_the_pictures_themselves_are_shown_and_without_those_words(

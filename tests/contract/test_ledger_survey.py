@@ -28,6 +28,7 @@ async def test_money_is_told_by_day_and_model_with_what_is_unknown_apart(scene: 
     scene.clock.set(2026, 11, 24)
     await scene.bring_to(JobState.UNKNOWN, run, scene.job("two", index=2))
     await scene.reserve(run, scene.job("three", index=3))
+    scene.clock.set(2026, 11, 25)
     await scene.bring_to(JobState.FAILED, run, scene.job("four", index=4))
     told = [(line.day, line.pictures, line.spent_microusd, line.unknown_microusd) for line in survey(scene).money]
     assert told == [("2026-11-23", 1, PRICE, 0), ("2026-11-24", 0, 0, 2 * PRICE)]

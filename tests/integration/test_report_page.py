@@ -170,7 +170,7 @@ def test_none_is_begun_when_the_time_is_over_but_those_that_are_there_count(tmp_
 def test_what_is_no_picture_any_more_gets_none_and_stops_nothing(tmp_path: Path) -> None:
     build(tmp_path, stored(4))
     (tmp_path / "pictures/00001.jpeg").unlink()
-    (tmp_path / "pictures/00002.jpeg").write_bytes(b"no picture, and of another size")
+    (tmp_path / "pictures/00002.jpeg").write_bytes((tmp_path / "pictures/00004.jpeg").read_bytes())
     third = tmp_path / "pictures/00003.jpeg"
     third.write_bytes(b"x" * third.stat().st_size)
     made = make_thumbnails(tmp_path / FOLDER, pictures(tmp_path), within_s=60)

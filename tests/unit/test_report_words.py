@@ -19,6 +19,7 @@ BUILT = {
     "order_": ["manifest", "newest", "oldest_url"],
     "problem_": ["bought", "unknown", "lost", "missed", "spoiled", "passing", "unfit", "moderated", "failed"],
     "advice_": ["bought", "unknown", "lost", "missed", "spoiled", "passing", "unfit", "moderated", "failed"],
+    "live_": ["on", "stopping", "ended", "died", "idle", "away", "left"],
     "budget_": ["batch", "daily", "monthly", "total"],
     "fact_": re.findall(r'^    \["(\w+)",', scripts(), re.MULTILINE),
 }
@@ -28,7 +29,7 @@ def used() -> set[str]:
     found = set(re.findall(r'(?:word|label)\("(\w+)"\)|data-placeholder="(\w+)"', TEMPLATE))
     names = {name for pair in found for name in pair if name}
     names |= set(re.findall(r'\bone\("(\w+)"', scripts()))
-    said = re.findall(r"\bsay\(([^`,)]*)", re.sub(r'=== "\w+"', "", scripts()))
+    said = re.findall(r"\bsay\(([^`,)]*)", re.sub(r'=== "\w+"|\w+\(\)', "", scripts()))
     names |= {name for call in said for name in re.findall(r'"(\w+)"', call)}
     names |= set(re.findall(r'copyButton\("(\w+)"', scripts()))
     return names | {start + end for start, ends in BUILT.items() for end in ends}

@@ -72,6 +72,32 @@ def document(survey: Survey, scope: Scope, places: Places, thumbnails: Thumbnail
     }
 
 
+def live_document(rows: list[dict[str, Any]], told: dict[str, Any], places: Places, scope: Scope) -> dict[str, Any]:
+    """The data of a page that is served while a run goes on.
+
+    Args:
+        rows: See ``live_row``.
+        told: Figures, progress, and how far the page is behind: what an event would bring.
+    """
+    return {
+        "manifest": scope.manifest,
+        "run": scope.run,
+        "ledger": places.ledger.name,
+        "options": places.options,
+        "thumbnails": "thumbnail",
+        "rows": rows,
+        **told,
+    }
+
+
+def live_row(row: Shown, places: Places) -> dict[str, Any]:
+    """One row whose pictures are asked for by the ledger's numbers, never by a path."""
+    told = row_of(row, places, frozenset(), {})
+    if "picture" in told:
+        told |= {"picture": f"picture/{row.id}", "thumbnail": True}
+    return told
+
+
 def figures(survey: Survey) -> dict[str, Any]:
     """The numbers of a page, without its rows."""
     return {

@@ -14,7 +14,7 @@ from markupsafe import Markup
 #: What a page of this program's begins with.
 MARK = '<meta name="generator" content="fluxbatch">'
 #: The script's parts, in their order.
-SCRIPTS = ("words", "values", "state", "details", "grid", "problems", "charts", "page")
+SCRIPTS = ("words", "values", "state", "details", "grid", "problems", "charts", "live", "page")
 
 #: Characters that may end a script or a line of one, whatever stands around them.
 _ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
@@ -26,11 +26,11 @@ def joined(data: dict[str, Any]) -> str:
     Args:
         data: JSON values; see ``document``.
     """
-    style, script = _text("style.css"), scripts()
+    looks, script = style(), scripts()
     page: str = _template().render(
         mark=Markup(MARK),  # noqa: S704 - written above
-        policy=policy(style, script),
-        style=Markup(style),  # noqa: S704 - a file of this package
+        policy=policy(looks, script, connect="'self'" if "live" in data else "'none'"),
+        style=Markup(looks),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704 - files of this package
         words=_block(words()),
         data=_block(data),
@@ -39,12 +39,17 @@ def joined(data: dict[str, Any]) -> str:
     return page
 
 
-def policy(style: str, script: str, *, connect: str = "'none'") -> str:
+def policy(looks: str, script: str, *, connect: str = "'none'") -> str:
     """The Content-Security-Policy: this page's own style and script, pictures from beside it, and nothing else."""
     return (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src 'self' data: file:;"
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(looks)}'; img-src 'self' data: file:;"
         f" connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
+
+
+def style() -> str:
+    """The whole style."""
+    return _text("style.css")
 
 
 def scripts() -> str:

@@ -120,6 +120,18 @@ def small_copy(picture: Source, side_px: int) -> Image.Image | None:
         return None
 
 
+def make_one(folder: Path, picture: Source) -> Path | None:
+    """The small copy of one picture, made if it is not there; None where it cannot be."""
+    place = folder / f"{picture.sha256}.webp"
+    try:
+        folder.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            return None
+        return place if place.is_file() or _make(picture, place) else None
+    except OSError:
+        return None
+
+
 def _make(picture: Source, place: Path) -> bool:
     small = small_copy(picture, SIDE_PX)
     if small is None:

@@ -2,7 +2,7 @@
 const GAP_PX = 12, WORDS_PX = 46;
 
 const grid = {
-  lines: [], line: [], built: new Map(), at: 0, width: 0,
+  lines: [], line: [], built: new Map(), of: new WeakMap(), at: 0, width: 0,
 
   // Where every tile goes: known before any picture is, so that nothing moves when one comes.
   lay() {
@@ -38,9 +38,21 @@ const grid = {
     if (shapes.length) close(shown.length, true);
     box.style.height = `${top}px`;
     this.at = Math.min(this.at, Math.max(0, shown.length - 1));
-    for (const tile of this.built.values()) tile.remove();
-    this.built.clear();
+    const focused = document.activeElement?.closest?.(".tile"), row = focused && this.of.get(focused).row;
+    for (const [place, tile] of this.built) {
+      if (this.fits(place, tile)) tile.setAttribute("aria-setsize", shown.length);
+      else { tile.remove(); this.built.delete(place); }
+    }
     this.show();
+    // What had the focus keeps it, wherever its row is now.
+    if (focused && !focused.isConnected) this.built.get(shown.findIndex((each) => each.id === row.id))?.firstChild.focus({ preventScroll: true });
+  },
+
+  // Whether a tile that was built is still right where it is.
+  fits(place, tile) {
+    const line = this.lines[this.line[place]], was = this.of.get(tile), spot = line?.tiles[place - line.first];
+    return spot && was.row === shown[place] && was.language === language
+      && was.left === spot.left && was.wide === spot.wide && was.top === line.top && was.height === line.height;
   },
 
   // The first line that ends below a height.
@@ -88,6 +100,7 @@ const grid = {
     tile.style.width = `${wide}px`;
     tile.style.height = `${line.height + WORDS_PX}px`;
     this.built.set(place, tile);
+    this.of.set(tile, { row, language, left, wide, top: line.top, height: line.height });
     return tile;
   },
 

@@ -15,7 +15,7 @@ function showNames() {
 function showFigures() {
   const counts = ofRealm(DATA.counts), lines = ofRealm(DATA.money);
   const sum = (all, key) => all.reduce((total, each) => total + each[key], 0);
-  const stored = sum(counts.filter((each) => each.state === "stored"), "rows"), open = sum(counts, "open");
+  const stored = sum(counts.filter((each) => each.state === "stored"), "rows"), open = sum(counts.filter((each) => each.state !== "bought" || !runIsOn()), "open");
   const spent = sum(lines, "spent_microusd"), unknown = sum(lines, "unknown_microusd");
   const priced = lines.filter((line) => DATA.models[line.model]?.official_microusd);
   const list = priced.reduce((total, line) => total + line.pictures * DATA.models[line.model].official_microusd, 0);
@@ -23,7 +23,7 @@ function showFigures() {
   const one = (name, value, small, bad = false) => make("div", { class: bad ? "is-bad" : undefined }, make("dt", {}, say(name)), make("dd", {}, make("span", {}, value), make("small", {}, small)));
   byId("figures").replaceChildren(
     one("figure_stored", count(stored), say("figure_of", { number: count(sum(counts, "rows")) })),
-    one("figure_spent", usd(spent), unknown ? say("figure_unknown", { money: usd(unknown) }) : say("figure_all_known")),
+    one("figure_spent", usd(spent), unknown ? say(runIsOn() ? "figure_under_way" : "figure_unknown", { money: usd(unknown) }) : say("figure_all_known")),
     one("figure_saved", list ? usd(saved) : "–", list ? say("figure_percent", { percent, money: usd(list) }) : ""),
     one("figure_open", count(open), say(open ? "figure_open_some" : "figure_open_none"), open > 0));
   byId("problem-count").hidden = !open;
@@ -49,6 +49,7 @@ function showAll() {
   showPictures();
   showProblems();
   showCharts();
+  showLive();
   if (looked && byId("details").open) look(looked);
 }
 
@@ -61,6 +62,7 @@ function openTab(name, focus = false) {
     if (on && focus) tab.focus();
   }
   if (name === "pictures") grid.lay();
+  if (name === "problems") showProblems();
   if (name === "money") showCharts();
 }
 
@@ -153,4 +155,5 @@ listenToDetails();
 listenToKeys();
 listenToSize();
 showAll();
+listenToRun();
 document.documentElement.classList.remove("waiting");

@@ -3,7 +3,7 @@ const SHOWN_PROBLEMS = 20;
 const PROBLEMS = ["bought", "unknown", "lost", "missed", "spoiled", "passing", "unfit", "moderated", "failed"];
 
 function problemOf(row) {
-  if (!row.open) return null;
+  if (!row.open || (row.state === "bought" && runIsOn())) return null;
   if (row.state !== "failed") return PROBLEMS.includes(row.state) ? row.state : null;
   if (row.error_kind === "unfit_row") return "unfit";
   if (row.passing) return "passing";

@@ -34,6 +34,9 @@ const ORDERS = {
 // Digests are found by how they begin; a digit or two of one would be in all of them.
 const named = (row, word) => word === row.seed || (word.length >= 6 && [row.key, row.sha256].some((digest) => digest?.startsWith(word)));
 
+// While a run is on, what is paid and not here is on its way, and no trouble.
+const runIsOn = () => DATA.live?.state === "on";
+
 function choose() {
   const words = chosen.text.toLowerCase().split(/\s+/).filter(Boolean);
   shown = inRealm().filter((row) =>
