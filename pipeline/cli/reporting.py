@@ -8,6 +8,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.cli.options import same_places
+from pipeline.cli.plain import plain
 from pipeline.errors import ExitCode, FluxbatchError, NotFoundError, UsageError
 from pipeline.ledger import Scope
 from pipeline.manifest import load_manifest
@@ -55,9 +56,9 @@ def show_report(
         sys.stdout.write(to_json(_as_json(made, contact_sheet, drawn)) + "\n")
         return int(ExitCode.OK)
     shown = "" if made.shown == made.rows else f", {made.shown:,} of them one by one"
-    sys.stdout.write(f"{made.page}: {made.rows:,} row{'s' if made.rows != 1 else ''}{shown}\n")
+    sys.stdout.write(plain(f"{made.page}: {made.rows:,} row{'s' if made.rows != 1 else ''}{shown}") + "\n")
     if drawn is not None:
-        sys.stdout.write(f"{contact_sheet}: {drawn:,} picture{'s' if drawn != 1 else ''}\n")
+        sys.stdout.write(plain(f"{contact_sheet}: {drawn:,} picture{'s' if drawn != 1 else ''}") + "\n")
     return int(ExitCode.OK)
 
 

@@ -117,7 +117,7 @@ class _Batch:
         if told is not None and told.startswith("no report"):
             options.notice(told)
         elif told is not None and not self._quiet:
-            self._out.print(told, markup=False, soft_wrap=True)
+            self._out.print(plain(told), markup=False, soft_wrap=True)
 
     async def _leave(self, manifests: list[Manifest]) -> None:
         """Say which manifests were not begun, and count their jobs as skipped."""
