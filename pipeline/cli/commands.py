@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import everyday
 from pipeline.cli.options import (
     Budget,
     Concurrency,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 ledger_app = typer.Typer(help="Read, export and prove the ledger.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
+everyday.add_to(app)
 
 
 def _version(asked: bool) -> None:

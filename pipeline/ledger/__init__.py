@@ -24,6 +24,7 @@ from pipeline.ledger.records import (
 from pipeline.ledger.repair import repair
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
+from pipeline.ledger.stories import Story, StoryAttempt, StoryRow
 from pipeline.ledger.verification import Finding, Verification
 from pipeline.ledger.views import COLUMNS, AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.ledger.writer import LedgerWriter
@@ -53,6 +54,9 @@ __all__ = [
     "Settlement",
     "SpendBy",
     "SpendLine",
+    "Story",
+    "StoryAttempt",
+    "StoryRow",
     "Tally",
     "Trouble",
     "Unfetched",

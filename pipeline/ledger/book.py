@@ -8,11 +8,12 @@ from typing import IO, Self
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import NotFoundError
-from pipeline.ledger import bills, reading
+from pipeline.ledger import bills, lookup, reading
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.runfile import is_alive
+from pipeline.ledger.stories import Story, story
 from pipeline.ledger.verification import Finding, Verification, verify
 from pipeline.ledger.views import AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
 
@@ -115,6 +116,21 @@ class Ledger:
         """Every provider that runs named, and whether the money was make-believe; real money first."""
         with translated(self.path):
             return bills.providers(self._connection)
+
+    def stories(self, named: str) -> list[Story]:
+        """The whole story of what a picture's file, or the first digits of a key, names; a file may be several jobs'.
+
+        Raises:
+            UsageError: Several keys begin so.
+            NotFoundError: No job is meant.
+        """
+        file = Path(named)
+        with translated(self.path):
+            if lookup.is_key(named) and not file.is_file():
+                keys = [lookup.key_of(self._connection, self.path, named)]
+            else:
+                keys = lookup.keys_of_file(self._connection, self.path, file)
+            return [story(self._connection, self.path.parent, key) for key in keys]
 
     def verify(self, *, clock: Clock | None = None) -> Verification:
         """Prove every stored file and every sum; reads every file."""

@@ -1,0 +1,29 @@
+"""The commands around a run, as words: what starts a manifest, tells of a picture, and looks after a machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.options import Debug, Json, LedgerFile, Output, ledger_path
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang them into the tree."""
+    app.command()(explain)
+
+
+def explain(
+    named: Annotated[
+        str, typer.Argument(metavar="KEY|FILE", help="A job's key, or its first six digits or more; or a picture.")
+    ],
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Tell one picture's whole story: who wants it, what was asked when, what it cost, where it is."""
+    from pipeline.cli.explaining import explain as tell
+    from pipeline.cli.reconciling import places
+
+    return tell(ledger_path(output, ledger), named, words=places(output, ledger), json=json)
