@@ -10,7 +10,18 @@ from pipeline.cli.options import Debug, Json, LedgerFile, Output, ledger_path
 
 def add_to(app: typer.Typer) -> None:
     """Hang them into the tree."""
+    app.command("init")(first)
     app.command()(explain)
+
+
+def first(
+    manifest: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest to write.")] = Path("manifest.yaml"),
+    debug: Debug = False,
+) -> int:
+    """Write a commented first manifest that runs as it is, without a key."""
+    from pipeline.cli.beginning import write_first
+
+    return write_first(manifest)
 
 
 def explain(
