@@ -12,6 +12,7 @@ def add_to(app: typer.Typer) -> None:
     """Hang them into the tree."""
     app.command("init")(first)
     app.command()(explain)
+    app.command()(doctor)
 
 
 def first(
@@ -38,3 +39,22 @@ def explain(
     from pipeline.cli.reconciling import places
 
     return tell(ledger_path(output, ledger), named, words=places(output, ledger), json=json)
+
+
+def doctor(
+    manifest: Annotated[
+        Path | None, typer.Argument(metavar="MANIFEST", help="A manifest, for the provider it names.")
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="A provider's profile, instead of a manifest.")
+    ] = None,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Look at all that a run needs (key, clock, disk, SQLite, ledger, network), spend nothing, say what to mend."""
+    from pipeline.cli.doctoring import doctor as look
+
+    path = output / "ledger.db" if ledger is None else ledger_path(output, ledger)
+    return look(manifest=manifest, provider=provider, output=output, ledger=path, json=json)

@@ -1,6 +1,7 @@
 """The durable record of every step, and the only SQL."""
 
 from pipeline.ledger.book import Ledger
+from pipeline.ledger.connection import sqlite_version
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.lock import hold
 from pipeline.ledger.reading import SpendBy
@@ -22,6 +23,7 @@ from pipeline.ledger.records import (
     Verdict,
 )
 from pipeline.ledger.repair import repair
+from pipeline.ledger.runfile import BALLAST_BYTES
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.stories import Story, StoryAttempt, StoryRow
@@ -30,6 +32,7 @@ from pipeline.ledger.views import COLUMNS, AttemptRecord, BatchName, BatchStatus
 from pipeline.ledger.writer import LedgerWriter
 
 __all__ = [
+    "BALLAST_BYTES",
     "COLUMNS",
     "Admission",
     "AttemptMoney",
@@ -67,4 +70,5 @@ __all__ = [
     "hold",
     "repair",
     "settle",
+    "sqlite_version",
 ]
