@@ -14,6 +14,7 @@ from pipeline.cli.options import (
     LedgerFile,
     Limit,
     ManifestFile,
+    MetricsFile,
     Output,
     RebuyLost,
     ResendUnknown,
@@ -69,6 +70,7 @@ def run(
     rebuy_lost: RebuyLost = False,
     shared: Shared = False,
     wait: Wait = 0.0,
+    metrics_file: MetricsFile = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
@@ -89,7 +91,7 @@ def run(
         shared=shared,
         wait=wait,
     )
-    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet)
+    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet, metrics_file=metrics_file)
 
 
 @app.command()

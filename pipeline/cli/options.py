@@ -34,6 +34,10 @@ Wait = Annotated[
     float,
     typer.Option(min=0, max=604_800, metavar="SECONDS", help="How long to wait for a ledger that another run holds."),
 ]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write how it ended there, for Prometheus' node_exporter (a .prom file)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
 

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from rich.console import Console
 
+from pipeline.cli.aftermath import Aftermath
 from pipeline.cli.plain import plain
 from pipeline.cli.tables import show_summary
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
@@ -20,6 +21,7 @@ from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
+from pipeline.report.ending import Ending, code_of
 from pipeline.report.progress import show_lines, show_live
 from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
 
@@ -27,7 +29,9 @@ from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_t
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
 
 
-def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool) -> int:
+def run_manifests(
+    paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool, metrics_file: Path | None = None
+) -> int:
     """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought."""
     err = Console(stderr=True, highlight=False)
     asks = not yes and sys.stdin.isatty() and err.is_terminal
@@ -39,11 +43,16 @@ def run_manifests(paths: list[Path], options: RunOptions, *, yes: bool, json: bo
     )
     out = err if json or quiet else Console(highlight=False)
     batch = _Batch(options, out=out, quiet=quiet)
+    aftermath = Aftermath(metrics_file=metrics_file, notice=options.notice)
     try:
         anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+    except BaseException as error:  # told to whoever does not watch, and raised again
+        aftermath.tell(batch.endings(paths, code_of(error)))
+        raise
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
             signal.signal(number, signal.SIG_IGN)
+    aftermath.tell(batch.endings(paths, batch.exit_code))
     if json:
         sys.stdout.write(to_json(batch.as_json()) + "\n")
     return int(batch.exit_code)
@@ -61,6 +70,7 @@ class _Batch:
         self._unbegun = 0
         self._skipped = 0
         self._several = False
+        self._names: dict[str, str] = {}
 
     async def run(self, paths: list[Path]) -> None:
         self._several = len(paths) > 1
@@ -68,6 +78,7 @@ class _Batch:
         options = replace(self._options, stop=stop)
         async with asked_by_signals(stop, options.notice):
             manifests = await unless_stopped(stop, in_thread(_load, paths))
+            self._names = {str(manifest.path): manifest.name for manifest in manifests}
             for manifest in manifests:
                 configured(manifest.profile, options.environment)
             for manifest in manifests:
@@ -99,6 +110,21 @@ class _Batch:
         if self._error is not None:
             told |= {"error": self._error.message, "remedy": self._error.remedy}
         return told
+
+    def endings(self, paths: list[Path], code: ExitCode) -> list[Ending]:
+        """How each manifest's run ended.
+
+        Args:
+            code: What those end with that came to no summary.
+        """
+        done = {summary.manifest_path: summary for summary in self._summaries}
+        found = [(str(path), done.get(str(path))) for path in paths]
+        return [
+            Ending(manifest=self._names.get(path, Path(path).stem), exit_code=code)
+            if summary is None
+            else Ending(manifest=summary.manifest, exit_code=summary.exit_code, summary=summary)
+            for path, summary in found
+        ]
 
     @property
     def _ended(self) -> bool:
