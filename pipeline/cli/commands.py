@@ -13,6 +13,8 @@ from pipeline.cli.options import (
     Json,
     LedgerFile,
     Limit,
+    LogAs,
+    LogFormat,
     ManifestFile,
     MetricsFile,
     Output,
@@ -71,6 +73,7 @@ def run(
     shared: Shared = False,
     wait: Wait = 0.0,
     metrics_file: MetricsFile = None,
+    log_format: LogAs = LogFormat.text,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
@@ -91,7 +94,15 @@ def run(
         shared=shared,
         wait=wait,
     )
-    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet, metrics_file=metrics_file)
+    return run_manifests(
+        manifests,
+        options,
+        yes=yes,
+        json=json,
+        quiet=quiet,
+        log_json=log_format is LogFormat.json,
+        metrics_file=metrics_file,
+    )
 
 
 @app.command()
@@ -173,30 +184,6 @@ def reconcile(
         words=places(output, ledger),
         json=json,
     )
-
-
-@app.command()
-def models(json: Json = False, debug: Debug = False) -> int:
-    """List the models: prices, parameters, and when to use which."""
-    from pipeline.cli.catalog import show_models
-
-    return show_models(json=json)
-
-
-@app.command()
-def ratios(json: Json = False, debug: Debug = False) -> int:
-    """List the ratios by use, with the size to expect."""
-    from pipeline.cli.catalog import show_ratios
-
-    return show_ratios(json=json)
-
-
-@app.command()
-def schema(debug: Debug = False) -> int:
-    """Print the JSON schema of a manifest, for editors."""
-    from pipeline.cli.catalog import show_schema
-
-    return show_schema()
 
 
 @app.command()

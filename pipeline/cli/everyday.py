@@ -1,4 +1,4 @@
-"""The commands around a run, as words: what starts a manifest, tells of a picture, and looks after a machine."""
+"""The commands around a run, as words: what there is to ask for, a manifest's start, a picture's story, the machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,8 @@ def add_to(app: typer.Typer) -> None:
     app.command("init")(first)
     app.command()(explain)
     app.command()(doctor)
+    for catalog in (models, ratios, schema):
+        app.command()(catalog)
 
 
 def first(
@@ -58,3 +60,24 @@ def doctor(
 
     path = output / "ledger.db" if ledger is None else ledger_path(output, ledger)
     return look(manifest=manifest, provider=provider, output=output, ledger=path, json=json)
+
+
+def models(json: Json = False, debug: Debug = False) -> int:
+    """List the models: prices, parameters, and when to use which."""
+    from pipeline.cli.catalog import show_models
+
+    return show_models(json=json)
+
+
+def ratios(json: Json = False, debug: Debug = False) -> int:
+    """List the ratios by use, with the size to expect."""
+    from pipeline.cli.catalog import show_ratios
+
+    return show_ratios(json=json)
+
+
+def schema(debug: Debug = False) -> int:
+    """Print the JSON schema of a manifest, for editors."""
+    from pipeline.cli.catalog import show_schema
+
+    return show_schema()

@@ -11,6 +11,14 @@ from pipeline.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from pipeline.runner import RunOptions
 
+
+class LogFormat(StrEnum):
+    """How what happens is told."""
+
+    text = "text"
+    json = "json"
+
+
 ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A manifest file.")]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go.")]
 LedgerFile = Annotated[
@@ -37,6 +45,9 @@ Wait = Annotated[
 MetricsFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write how it ended there, for Prometheus' node_exporter (a .prom file)."),
+]
+LogAs = Annotated[
+    LogFormat, typer.Option("--log-format", help="How standard error is written: text, or json, an event a line.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]

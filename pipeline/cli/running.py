@@ -16,13 +16,15 @@ from rich.console import Console
 from pipeline.cli.aftermath import Aftermath
 from pipeline.cli.plain import plain
 from pipeline.cli.tables import show_summary
+from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
 from pipeline.report.ending import Ending, code_of
-from pipeline.report.progress import show_lines, show_live
+from pipeline.report.events import EventName, JsonLog, Notice
+from pipeline.report.progress import show_events, show_lines, show_live
 from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
 
 #: What ends a run for reasons that the manifests after it would meet too.
@@ -30,19 +32,29 @@ _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE
 
 
 def run_manifests(
-    paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool, metrics_file: Path | None = None
+    paths: list[Path],
+    options: RunOptions,
+    *,
+    yes: bool,
+    json: bool,
+    quiet: bool,
+    log_json: bool = False,
+    metrics_file: Path | None = None,
 ) -> int:
-    """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought."""
+    """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought.
+
+    Args:
+        log_json: Standard error is one JSON object for each event, and nothing else.
+    """
     err = Console(stderr=True, highlight=False)
-    asks = not yes and sys.stdin.isatty() and err.is_terminal
-    options = replace(
-        options,
-        notice=partial(_notice, err),
-        watch=None if quiet else partial(_watch, err),
-        confirm=partial(_confirm, err) if asks else None,
-    )
+    asks = not yes and sys.stdin.isatty() and err.is_terminal and not log_json
+    if log_json:
+        options = _logged(options, quiet=quiet)
+    else:
+        options = replace(options, notice=partial(_notice, err), watch=None if quiet else partial(_watch, err))
+    options = replace(options, confirm=partial(_confirm, err) if asks else None)
     out = err if json or quiet else Console(highlight=False)
-    batch = _Batch(options, out=out, quiet=quiet)
+    batch = _Batch(options, out=None if log_json and out is err else out, quiet=quiet)
     aftermath = Aftermath(metrics_file=metrics_file, notice=options.notice)
     try:
         anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
@@ -61,7 +73,7 @@ def run_manifests(
 class _Batch:
     """Several manifests, one after the other, under one pair of signals."""
 
-    def __init__(self, options: RunOptions, *, out: Console, quiet: bool) -> None:
+    def __init__(self, options: RunOptions, *, out: Console | None, quiet: bool) -> None:
         self._options = options
         self._out = out
         self._quiet = quiet
@@ -93,7 +105,8 @@ class _Batch:
         for manifest in manifests:
             self._skipped += await anyio.to_thread.run_sync(manifest.count)
         if manifests:
-            self._options.notice(f"not begun: {', '.join(str(manifest.path) for manifest in manifests)}")
+            told = f"not begun: {', '.join(str(manifest.path) for manifest in manifests)}"
+            self._options.notice(Notice.of(EventName.MANIFESTS_NOT_BEGUN, told))
 
     @property
     def exit_code(self) -> ExitCode:
@@ -137,10 +150,11 @@ class _Batch:
             if not self._summaries:
                 raise  # nothing has been bought: the error alone is the outcome
             self._error = error
-            options.notice(f"fluxbatch: {manifest.path}: {error}")
+            told = f"fluxbatch: {manifest.path}: {error}"
+            options.notice(Notice.of(EventName.COMMAND_FAILED, told, exit_code=int(error.exit_code)))
             return
         self._summaries.append(summary)
-        if not self._quiet or summary.exit_code is not ExitCode.OK:
+        if self._out is not None and (not self._quiet or summary.exit_code is not ExitCode.OK):
             show_summary(self._out, summary)
 
 
@@ -150,6 +164,12 @@ def _load(paths: list[Path]) -> list[Manifest]:
 
 def _notice(console: Console, text: str) -> None:
     console.print(plain(text), markup=False, soft_wrap=True)
+
+
+def _logged(options: RunOptions, *, quiet: bool) -> RunOptions:
+    """The options of a run that speaks to programs."""
+    log = JsonLog(sys.stderr, SystemClock(), quiet=quiet)
+    return replace(options, notice=log.notice, log=log.log, watch=None if quiet else partial(show_events, log.log))
 
 
 async def _watch(console: Console, snapshot: Callable[[], Snapshot]) -> None:

@@ -1,6 +1,7 @@
 """Where buying, fetching and the ledger meet: each side's seam, filled with the others."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.deliver import (
     INLINE,
@@ -16,6 +17,7 @@ from pipeline.deliver import (
 from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Picture, Reservation, Run
 from pipeline.provider import Answer
+from pipeline.report.events import EventName, Notice
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
 
@@ -101,14 +103,27 @@ class Ear:
 
     def hear(self, event: DeliveryEvent) -> None:
         """Take one event of the courier's."""
+        purchase = event.purchase
+        facts = {"key": purchase.job_key, "attempt": purchase.attempt, "path": purchase.path}
+        facts |= {"url_age_s": round(event.age_s, 3)}
         match event.kind:
             case EventKind.STORED:
                 self.stored += 1
+                self._log(EventName.PICTURE_STORED, facts | {"path": event.message})
             case EventKind.HALF_WINDOW:
-                self._options.notice(
-                    f"warning: {event.purchase.path}: its URL is {event.age_s:.0f} s old, half of its life is over"
-                )
+                told = f"warning: {purchase.path}: its URL is {event.age_s:.0f} s old, half of its life is over"
+                self._options.notice(Notice.of(EventName.URL_AGEING, told, **facts))
             case EventKind.LOST | EventKind.SPOILED:
-                self._options.notice(f"{event.purchase.path}: paid and {event.kind}: {event.message}")
-            case EventKind.STARTED | EventKind.RETRY | EventKind.LEFT:
+                name = EventName.PICTURE_LOST if event.kind is EventKind.LOST else EventName.PICTURE_SPOILED
+                told = f"{purchase.path}: paid and {event.kind}: {event.message}"
+                self._options.notice(Notice.of(name, told, **facts))
+            case EventKind.RETRY:
+                self._log(EventName.FETCH_RETRIED, facts | {"message": event.message})
+            case EventKind.LEFT:
+                self._log(EventName.FETCH_LEFT, facts | {"message": event.message})
+            case EventKind.STARTED:
                 pass
+
+    def _log(self, name: EventName, facts: dict[str, Any]) -> None:
+        if self._options.log is not None:
+            self._options.log(name, facts)

@@ -17,8 +17,10 @@ from pipeline.manifest import Manifest
 from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
+from pipeline.report.events import EventName, Notice
 from pipeline.runner.closing import End, summarize
 from pipeline.runner.desk import Desk, Ear, Recorder
+from pipeline.runner.logged import LoggedBook
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
 from pipeline.runner.stop import Stop
@@ -51,7 +53,7 @@ class Shift:
         self._elsewhere = 0  # bought and not stored, where this run cannot keep it
         self._afield = 0  # stored where this run does not look, or wanted there
         self._misplaced: list[str] = []
-        self.halt = Halt()
+        self.halt = Halt(options.on_cause)
         self._ear = Ear(options)
         workers = manifest.limits.downloads
         self._backlog = Backlog(workers=workers, window_s=manifest.profile.window_s, clock=tools.clock)
@@ -76,7 +78,7 @@ class Shift:
                 resends=options.caps_of(manifest).resend is not None,
             ),
             shop=tools.shop,
-            book=tools.ledger,
+            book=tools.ledger if options.log is None else LoggedBook(tools.ledger, options.log),
             delivery=Desk(output=options.output, backlog=self._backlog, queue=self._queue),
             halt=self.halt,
             clock=tools.clock,
@@ -170,7 +172,8 @@ class Shift:
         ]
         if not waiting:
             return
-        self._options.notice(f"{len(waiting)} bought and not stored by {whose}")
+        told = f"{len(waiting)} bought and not stored by {whose}"
+        self._options.notice(Notice.of(EventName.RESCUE_BEGUN, told, pictures=len(waiting)))
         queue = DeliveryQueue(len(waiting))
         for purchase in waiting:
             self._backlog.adopt()

@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.errors import StoppedError
+from pipeline.report.events import EventName, Notice
 
 T = TypeVar("T")
 
@@ -72,9 +73,10 @@ async def asked_by_signals(stop: Stop, notice: Callable[[str], None]) -> AsyncIt
             async for number in signals:
                 name = signal.Signals(number).name
                 if stop.asked:
-                    notice(f"{name} again: leaving at once; what is under way is held as unknown")
+                    told = f"{name} again: leaving at once; what is under way is held as unknown"
                 else:
-                    notice(f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)")
+                    told = f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)"
+                notice(Notice.of(EventName.STOP_ASKED, told, signal=name))
                 stop.ask(name)
 
         async with anyio.create_task_group() as group:
