@@ -22,7 +22,7 @@ from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
-from pipeline.report.ending import Ending, code_of
+from pipeline.report.ending import Ending, code_of, told_of
 from pipeline.report.events import EventName, JsonLog, Notice
 from pipeline.report.progress import show_events, show_lines, show_live
 from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
@@ -59,12 +59,12 @@ def run_manifests(
     try:
         anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
     except BaseException as error:  # told to whoever does not watch, and raised again
-        aftermath.tell(batch.endings(paths, code_of(error)))
+        aftermath.tell(batch.endings(paths, code_of(error), told_of(error)), batch.manifests)
         raise
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
             signal.signal(number, signal.SIG_IGN)
-    aftermath.tell(batch.endings(paths, batch.exit_code))
+    aftermath.tell(batch.endings(paths, batch.exit_code), batch.manifests)
     if json:
         sys.stdout.write(to_json(batch.as_json()) + "\n")
     return int(batch.exit_code)
@@ -82,7 +82,7 @@ class _Batch:
         self._unbegun = 0
         self._skipped = 0
         self._several = False
-        self._names: dict[str, str] = {}
+        self.manifests: dict[str, Manifest] = {}
 
     async def run(self, paths: list[Path]) -> None:
         self._several = len(paths) > 1
@@ -90,7 +90,7 @@ class _Batch:
         options = replace(self._options, stop=stop)
         async with asked_by_signals(stop, options.notice):
             manifests = await unless_stopped(stop, in_thread(_load, paths))
-            self._names = {str(manifest.path): manifest.name for manifest in manifests}
+            self.manifests = {str(manifest.path): manifest for manifest in manifests}
             for manifest in manifests:
                 configured(manifest.profile, options.environment)
             for manifest in manifests:
@@ -124,20 +124,25 @@ class _Batch:
             told |= {"error": self._error.message, "remedy": self._error.remedy}
         return told
 
-    def endings(self, paths: list[Path], code: ExitCode) -> list[Ending]:
+    def endings(self, paths: list[Path], code: ExitCode, error: str = "") -> list[Ending]:
         """How each manifest's run ended.
 
         Args:
             code: What those end with that came to no summary.
+            error: What broke the first of them, and kept the others from being run.
         """
         done = {summary.manifest_path: summary for summary in self._summaries}
-        found = [(str(path), done.get(str(path))) for path in paths]
-        return [
-            Ending(manifest=self._names.get(path, Path(path).stem), exit_code=code)
-            if summary is None
-            else Ending(manifest=summary.manifest, exit_code=summary.exit_code, summary=summary)
-            for path, summary in found
-        ]
+        error = told_of(self._error) if self._error else error
+        found = []
+        for path in map(str, paths):
+            if summary := done.get(path):
+                made = Ending(manifest=summary.manifest, path=path, exit_code=summary.exit_code, summary=summary)
+            else:
+                name = self.manifests[path].name if path in self.manifests else Path(path).stem
+                made = Ending(manifest=name, path=path, exit_code=code, error=error)
+                error = ""
+            found.append(made)
+        return found
 
     @property
     def _ended(self) -> bool:

@@ -24,6 +24,7 @@ from pipeline.ledger.records import (
 )
 from pipeline.ledger.repair import repair
 from pipeline.ledger.runfile import BALLAST_BYTES
+from pipeline.ledger.runs import RunNews
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.stories import Story, StoryAttempt, StoryRow
@@ -54,6 +55,7 @@ __all__ = [
     "Reservation",
     "Row",
     "Run",
+    "RunNews",
     "Settlement",
     "SpendBy",
     "SpendLine",

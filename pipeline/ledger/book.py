@@ -13,6 +13,7 @@ from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.runfile import is_alive
+from pipeline.ledger.runs import RunNews, run_news
 from pipeline.ledger.stories import Story, story
 from pipeline.ledger.verification import Finding, Verification, verify
 from pipeline.ledger.views import AttemptRecord, BatchName, BatchStatus, Known, Row, SpendLine
@@ -116,6 +117,11 @@ class Ledger:
         """Every provider that runs named, and whether the money was make-believe; real money first."""
         with translated(self.path):
             return bills.providers(self._connection)
+
+    def run_news(self, run_id: str) -> RunNews | None:
+        """What a run did, beside the one before it; None where it is not known."""
+        with translated(self.path):
+            return run_news(self._connection, run_id)
 
     def stories(self, named: str) -> list[Story]:
         """The whole story of what a picture's file, or the first digits of a key, names; a file may be several jobs'.

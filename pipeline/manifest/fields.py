@@ -202,6 +202,18 @@ def read_base_url(value: Any) -> str:
     return text
 
 
+def read_webhook(value: Any) -> str:
+    """Take a webhook's address; what is refused is never shown, since such an address may be a secret by itself.
+
+    Raises:
+        PydanticCustomError: It is no https address (or http on this machine), or carries a password.
+    """
+    text = read_text(value)
+    if not re.fullmatch(r"(https://[^\s/?#@\\]+|http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)([/?][^\s#]*)?", text):
+        raise _wrong("must be an address such as https://hooks.example.com/T0", "https, without a user or a fragment")
+    return text
+
+
 def read_path(value: Any) -> str:
     """Take a path below an address's host, such as ``/api/log/self``.
 

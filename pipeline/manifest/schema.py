@@ -30,6 +30,7 @@ from pipeline.manifest.fields import (
     read_path,
     read_text,
     read_version,
+    read_webhook,
 )
 
 #: Pictures of each job.
@@ -42,6 +43,8 @@ _Hosts = Annotated[tuple[_Host, ...], BeforeValidator(read_hosts), Field(strict=
 _Version = Annotated[Literal[1], BeforeValidator(read_version)]
 _Word = Annotated[Wire, BeforeValidator(read_text)]
 _LogKind = Annotated[LogKind, BeforeValidator(read_text)]
+_Webhook = Annotated[str, BeforeValidator(read_webhook), WithJsonSchema({"type": "string", "format": "uri"})]
+_When = Annotated[Literal["finish", "trouble"], BeforeValidator(read_text)]
 _Path = Annotated[str, BeforeValidator(read_path)]
 _OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
 _Variables = dict[str, Texts]
@@ -109,6 +112,15 @@ class ProviderKeys(_Written):
     log: LogKeys | None = Field(None, description="Where the provider tells what it billed, for reconcile.")
 
 
+class NotifyKeys(_Written):
+    """Who is told how a run ended, when there is news."""
+
+    webhook: _Webhook | None = Field(None, description="Is sent the run's JSON; https, no credentials, no redirects.")
+    webhook_env: _EnvName | None = Field(None, description="The environment variable that holds the webhook's address.")
+    command: Texts | None = Field(None, description="A program and its arguments; has the run's JSON on its stdin.")
+    on: tuple[_When, ...] = Field(("finish", "trouble"), strict=False, min_length=1, description="When to tell.")
+
+
 class JobKeys(DefaultsKeys):
     """What a job in the mapping form may say; any of its texts may hold placeholders."""
 
@@ -169,6 +181,7 @@ class ManifestHead(_Written):
         default_factory=DefaultsKeys, description="What each job has unless it says otherwise."
     )
     output: OutputKeys = Field(default_factory=OutputKeys, description="Where pictures go, inside the output folder.")
+    notify: NotifyKeys | None = Field(None, description="Who is told how a run ended, when there is news.")
 
 
 class ManifestFile(ManifestHead):
