@@ -1,6 +1,5 @@
 """What is told of a command that ran manifests, once it is over, to whoever did not watch."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +24,7 @@ class Aftermath:
 
     metrics_file: Path | None
     notice: Callable[[str], None]
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environment: Mapping[str, str]
     clock: Clock = field(default_factory=SystemClock)
 
     def tell(self, endings: list[Ending], manifests: Mapping[str, Manifest]) -> None:
@@ -50,13 +49,11 @@ class Aftermath:
             self.notice(f"warning: {error}")
 
     def _notify(self, manifest: Manifest, ending: Ending) -> None:
-        from pipeline.runner.notify import is_news, message_of, notify
+        from pipeline.runner.news import is_news
+        from pipeline.runner.notify import message_of, notify
 
-        try:
-            if not is_news(ending.summary):
-                return
-        except FluxbatchError as error:  # a ledger that cannot be read is news
-            self.notice(f"warning: {error}")
+        if not is_news(ending.summary):
+            return
         message = message_of(manifest, ending.summary, code=ending.exit_code, error=ending.error)
         for failed in anyio.run(partial(notify, manifest, message, self.environment)):
             self.notice(failed)

@@ -10,10 +10,12 @@ from pipeline.cli.options import (
     Budget,
     Concurrency,
     Debug,
+    EnvFile,
     Json,
     LedgerFile,
     Limit,
     LogAs,
+    LogFile,
     LogFormat,
     ManifestFile,
     MetricsFile,
@@ -74,9 +76,13 @@ def run(
     wait: Wait = 0.0,
     metrics_file: MetricsFile = None,
     log_format: LogAs = LogFormat.text,
+    log_file: LogFile = None,
+    env_file: EnvFile = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say only what went wrong, and only if it is news.")
+    ] = False,
     debug: Debug = False,
 ) -> int:
     """Buy what is missing, fetch it, keep it, and write everything down."""
@@ -93,6 +99,7 @@ def run(
         rebuy_lost=rebuy_lost,
         shared=shared,
         wait=wait,
+        env_file=env_file,
     )
     return run_manifests(
         manifests,
@@ -102,6 +109,7 @@ def run(
         quiet=quiet,
         log_json=log_format is LogFormat.json,
         metrics_file=metrics_file,
+        log_file=log_file,
     )
 
 

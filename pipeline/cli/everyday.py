@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.cron_commands import cron_app
 from pipeline.cli.options import Debug, Json, LedgerFile, Output, ledger_path
 
 
@@ -13,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("init")(first)
     app.command()(explain)
     app.command()(doctor)
+    app.add_typer(cron_app, name="cron")
     for catalog in (models, ratios, schema):
         app.command()(catalog)
 

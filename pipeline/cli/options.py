@@ -1,5 +1,6 @@
 """Options that several commands share, and what becomes of them."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,8 @@ import typer
 from pipeline.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeline.runner import RunOptions
 
 
@@ -48,6 +51,14 @@ MetricsFile = Annotated[
 ]
 LogAs = Annotated[
     LogFormat, typer.Option("--log-format", help="How standard error is written: text, or json, an event a line.")
+]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option("--env-file", metavar="FILE", help="A private file (0600) that sets variables, such as the key's."),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option("--log-file", metavar="FILE", help="Log every event there as well, as JSON; rotated at 1 MiB."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
@@ -100,11 +111,13 @@ def run_options(
     rebuy_lost: bool,
     shared: bool = False,
     wait: float = 0.0,
+    env_file: Path | None = None,
 ) -> "RunOptions":
     """The options of a run, checked.
 
     Raises:
         UsageError: The budget is no amount of money, or the ledger is a URL.
+        ConfigurationError: The environment file is not private, or sets no variables.
     """
     from pipeline.ledger import Policy
     from pipeline.money import parse_usd
@@ -114,8 +127,14 @@ def run_options(
         microusd = None if budget is None else parse_usd(budget.removeprefix("$"))
     except ValueError as error:
         raise UsageError(f"--budget: {error}") from error
+    environment: Mapping[str, str] = os.environ
+    if env_file is not None:
+        from pipeline.runner.keyfile import environment_of
+
+        environment = {**os.environ, **environment_of(env_file)}
     return RunOptions(
         output=output,
+        environment=environment,
         ledger=None if ledger is None else ledger_path(output, ledger),
         budget_microusd=microusd,
         concurrency=concurrency,

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
@@ -14,18 +14,19 @@ import anyio.to_thread
 from rich.console import Console
 
 from pipeline.cli.aftermath import Aftermath
-from pipeline.cli.plain import plain
 from pipeline.cli.tables import show_summary
+from pipeline.cli.voice import speaking
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan
-from pipeline.report import Snapshot, Summary, combined, to_json
+from pipeline.report import Summary, combined, to_json
 from pipeline.report.ending import Ending, code_of, told_of
-from pipeline.report.events import EventName, JsonLog, Notice
-from pipeline.report.progress import show_events, show_lines, show_live
+from pipeline.report.events import EventName, Notice
+from pipeline.report.logfile import LogFile
 from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
+from pipeline.runner.news import is_news
 
 #: What ends a run for reasons that the manifests after it would meet too.
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
@@ -40,31 +41,36 @@ def run_manifests(
     quiet: bool,
     log_json: bool = False,
     metrics_file: Path | None = None,
+    log_file: Path | None = None,
 ) -> int:
     """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought.
 
     Args:
         log_json: Standard error is one JSON object for each event, and nothing else.
+        log_file: Every event goes there as well.
+
+    Raises:
+        OutputError: The log's file cannot be made.
     """
-    err = Console(stderr=True, highlight=False)
-    asks = not yes and sys.stdin.isatty() and err.is_terminal and not log_json
-    if log_json:
-        options = _logged(options, quiet=quiet)
-    else:
-        options = replace(options, notice=partial(_notice, err), watch=None if quiet else partial(_watch, err))
-    options = replace(options, confirm=partial(_confirm, err) if asks else None)
-    out = err if json or quiet else Console(highlight=False)
-    batch = _Batch(options, out=None if log_json and out is err else out, quiet=quiet)
-    aftermath = Aftermath(metrics_file=metrics_file, notice=options.notice)
-    try:
-        anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
-    except BaseException as error:  # told to whoever does not watch, and raised again
-        aftermath.tell(batch.endings(paths, code_of(error), told_of(error)), batch.manifests)
-        raise
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
-            signal.signal(number, signal.SIG_IGN)
-    aftermath.tell(batch.endings(paths, batch.exit_code), batch.manifests)
+    with LogFile(log_file, SystemClock()) if log_file else nullcontext() as file:
+        err = Console(stderr=True, highlight=False)
+        options = speaking(options, err, quiet=quiet, log_json=log_json, file=file)
+        if not yes and not log_json and sys.stdin.isatty() and err.is_terminal:
+            options = replace(options, confirm=partial(_confirm, err))
+        people = err if json or quiet else Console(highlight=False)
+        batch = _Batch(options, out=None if log_json and people is err else people, quiet=quiet)
+        aftermath = Aftermath(metrics_file=metrics_file, notice=options.notice, environment=options.environment)
+        try:
+            anyio.run(batch.run, paths, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+        except BaseException as error:  # told to whoever does not watch, and raised again
+            if file is not None:
+                file.log(EventName.COMMAND_FAILED, {"message": told_of(error), "exit_code": int(code_of(error))})
+            aftermath.tell(batch.endings(paths, code_of(error), told_of(error)), batch.manifests)
+            raise
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):  # all is written down: what is left is to say so
+                signal.signal(number, signal.SIG_IGN)
+        aftermath.tell(batch.endings(paths, batch.exit_code), batch.manifests)
     if json:
         sys.stdout.write(to_json(batch.as_json()) + "\n")
     return int(batch.exit_code)
@@ -159,29 +165,12 @@ class _Batch:
             options.notice(Notice.of(EventName.COMMAND_FAILED, told, exit_code=int(error.exit_code)))
             return
         self._summaries.append(summary)
-        if self._out is not None and (not self._quiet or summary.exit_code is not ExitCode.OK):
+        if self._out is not None and (not self._quiet or (summary.exit_code is not ExitCode.OK and is_news(summary))):
             show_summary(self._out, summary)
 
 
 def _load(paths: list[Path]) -> list[Manifest]:
     return [load_manifest(path) for path in paths]
-
-
-def _notice(console: Console, text: str) -> None:
-    console.print(plain(text), markup=False, soft_wrap=True)
-
-
-def _logged(options: RunOptions, *, quiet: bool) -> RunOptions:
-    """The options of a run that speaks to programs."""
-    log = JsonLog(sys.stderr, SystemClock(), quiet=quiet)
-    return replace(options, notice=log.notice, log=log.log, watch=None if quiet else partial(show_events, log.log))
-
-
-async def _watch(console: Console, snapshot: Callable[[], Snapshot]) -> None:
-    if console.is_terminal:
-        await show_live(snapshot, console)
-    else:
-        await show_lines(snapshot, sys.stderr)
 
 
 async def _confirm(console: Console, plan: Plan) -> bool:

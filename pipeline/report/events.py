@@ -67,7 +67,31 @@ class Notice(str):
         return made
 
 
-class JsonLog:
+class EventLog:
+    """Where events go; each kind of it says how one is written."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Take where the time comes from."""
+        self._clock = clock
+
+    def log(self, event: EventName, facts: Mapping[str, Any]) -> None:
+        """Write one event."""
+        raise NotImplementedError
+
+    def notice(self, text: str) -> None:
+        """Write a line for people as the event it is."""
+        if isinstance(text, Notice):
+            self.log(text.event, {**text.facts, "message": str(text)})
+        else:
+            self.log(EventName.NOTICE, {"message": text})
+
+    def line(self, event: EventName, facts: Mapping[str, Any]) -> str:
+        """One event as JSON, without the end of the line."""
+        at = datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return json.dumps({"time": at, "level": level_of(event, facts), "event": str(event), **facts})
+
+
+class JsonLog(EventLog):
     """Writes events to a stream, one JSON object a line, each at once."""
 
     def __init__(self, stream: IO[str], clock: Clock, *, quiet: bool = False) -> None:
@@ -76,26 +100,16 @@ class JsonLog:
         Args:
             quiet: Leave out what is the usual course of things.
         """
+        super().__init__(clock)
         self._stream = stream
-        self._clock = clock
         self._quiet = quiet
 
     def log(self, event: EventName, facts: Mapping[str, Any]) -> None:
         """Write one event."""
-        level = level_of(event, facts)
-        if self._quiet and level == "info":
+        if self._quiet and level_of(event, facts) == "info":
             return
-        at = datetime.fromtimestamp(self._clock.wall(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {"time": at, "level": level, "event": str(event), **facts}
-        self._stream.write(json.dumps(told, ensure_ascii=True) + "\n")
+        self._stream.write(self.line(event, facts) + "\n")
         self._stream.flush()
-
-    def notice(self, text: str) -> None:
-        """Write a line for people as the event it is."""
-        if isinstance(text, Notice):
-            self.log(text.event, {**text.facts, "message": str(text)})
-        else:
-            self.log(EventName.NOTICE, {"message": text})
 
 
 def level_of(event: EventName, facts: Mapping[str, Any]) -> str:

@@ -15,8 +15,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from pipeline.errors import ConfigurationError, ExitCode, NotFoundError
-from pipeline.ledger import Ledger
+from pipeline.errors import ConfigurationError, ExitCode
 from pipeline.manifest import Manifest, Notify
 from pipeline.report import Summary
 from pipeline.runner.keyfile import FILE_SUFFIX, secret
@@ -65,16 +64,6 @@ def message_of(manifest: Manifest, summary: Summary | None, *, code: ExitCode, e
         text, told = f"{first}. {money}", {**summary.as_json(), "notes": [*summary.notes]}
     payload = {"event": event, "text": text, "host": socket.gethostname(), **told, "exit_code": int(code)}
     return Message(event=event, text=text, payload=payload)
-
-
-def is_news(summary: Summary | None) -> bool:
-    """Whether a run is worth telling of: something was asked for, stored or changed; a run that broke always is."""
-    if summary is None or summary.stored:
-        return True
-    with suppress(NotFoundError), Ledger(summary.ledger) as ledger:
-        news = ledger.run_news(summary.run_id)
-        return news is None or news.any
-    return True
 
 
 async def notify(

@@ -160,7 +160,7 @@ _KEEP = "import json, os, sys; open(sys.argv[1], 'w').write(json.dumps([sys.stdi
 async def test_a_command_has_the_json_on_its_stdin_and_no_secret_in_its_surroundings(tmp_path: Path) -> None:
     kept = tmp_path / "kept.json"
     made = manifest(tmp_path, command=(sys.executable, "-c", _KEEP, str(kept)))
-    secrets = {"FLUXBATCH_LOG_TOKEN": CANARY, "CREDENTIALS_DIRECTORY": CANARY, "FLUXBATCH_API_KEY_FILE": CANARY}
+    secrets = {"FLUXBATCH_LOG_TOKEN": CANARY, "CREDENTIALS_DIRECTORY": CANARY, "FLUXBATCH_X": CANARY}
     assert await told(made, trouble(made), HOME="/nowhere", **secrets) == []
     stdin, environment = json.loads(await anyio.Path(kept).read_text(encoding="utf-8"))
     assert json.loads(stdin)["run_id"] == "20261123T020000-abcdef"
