@@ -20,6 +20,7 @@ from pipeline.cli.options import (
     ManifestFile,
     MetricsFile,
     Output,
+    ProviderName,
     RebuyLost,
     ResendUnknown,
     RetryFailed,
@@ -35,13 +36,11 @@ app = typer.Typer(
     name="fluxbatch",
     help="Buys images in bulk from a paid API, with every cent and every picture accounted for.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 ledger_app = typer.Typer(help="Read, export and prove the ledger.", no_args_is_help=True)
 app.add_typer(ledger_app, name="ledger")
-everyday.add_to(app)
 
 
 def _version(asked: bool) -> None:
@@ -164,9 +163,7 @@ def reconcile(
     manifest: Annotated[
         Path | None, typer.Argument(metavar="MANIFEST", help="A manifest, for the provider it names.")
     ] = None,
-    provider: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="A provider's profile, instead of a manifest.")
-    ] = None,
+    provider: ProviderName = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="The first day; the ledger's first, at most 31 days back.")
     ] = None,
@@ -305,3 +302,6 @@ def spend(
     from pipeline.cli.bookkeeping import show_spend
 
     return show_spend(ledger_path(output, ledger), by=by.value, json=json)
+
+
+everyday.add_to(app)

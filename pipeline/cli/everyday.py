@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.cron_commands import cron_app
-from pipeline.cli.options import Debug, Json, LedgerFile, Output, ledger_path
+from pipeline.cli.options import Debug, Json, LedgerFile, Output, ProviderName, ledger_path
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,9 +49,7 @@ def doctor(
     manifest: Annotated[
         Path | None, typer.Argument(metavar="MANIFEST", help="A manifest, for the provider it names.")
     ] = None,
-    provider: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="A provider's profile, instead of a manifest.")
-    ] = None,
+    provider: ProviderName = None,
     output: Output = Path("output"),
     ledger: LedgerFile = None,
     json: Json = False,

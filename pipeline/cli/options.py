@@ -22,6 +22,19 @@ class LogFormat(StrEnum):
     json = "json"
 
 
+def _profiles() -> list[str]:
+    """What a shell offers for a provider."""
+    from pipeline.catalog import profiles
+
+    return list(profiles())
+
+
+ProviderName = Annotated[
+    str | None,
+    typer.Option(
+        "--provider", metavar="PROFILE", help="A provider's profile, instead of a manifest.", autocompletion=_profiles
+    ),
+]
 ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A manifest file.")]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go.")]
 LedgerFile = Annotated[
