@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.cli.plain import plain
 from pipeline.errors import ExitCode
 from pipeline.ledger import AttemptMoney, JobState, Ledger, Story, StoryAttempt, StoryRow
 from pipeline.money import format_usd
@@ -33,7 +34,9 @@ def explain(path: Path, named: str, *, words: str, json: bool) -> int:
         return int(ExitCode.OK)
     console = Console(highlight=False)
     for story in stories:
-        first, *rest = [_plain(line) for line in (*_facts(story), *_events(story), _next(story, words))]
+        first, *rest = [
+            plain(line.replace("\n", " ")) for line in (*_facts(story), *_events(story), _next(story, words))
+        ]
         console.print(Text(first, style="bold"), soft_wrap=True)
         for line in rest:
             console.print(Text(line), soft_wrap=True)
@@ -117,11 +120,6 @@ def _next(story: Story, words: str) -> str:
             return f"-> read the provider's bill, then: {settle}"
         case JobState.STORED:
             return f"-> fluxbatch ledger verify{words}"
-
-
-def _plain(line: str) -> str:
-    """A line that cannot play with the terminal, whatever the manifest or the provider wrote."""
-    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _as_json(story: Story) -> dict[str, Any]:
