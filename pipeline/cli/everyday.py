@@ -14,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("init")(first)
     app.command()(explain)
     app.command()(doctor)
+    app.command()(prune)
     app.add_typer(cron_app, name="cron")
     for catalog in (models, ratios, schema):
         app.command()(catalog)
@@ -60,6 +61,35 @@ def doctor(
 
     path = output / "ledger.db" if ledger is None else ledger_path(output, ledger)
     return look(manifest=manifest, provider=provider, output=output, ledger=path, json=json)
+
+
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, metavar="DAYS", help="Only what no run has wanted since.")
+    ] = 30.0,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Pictures may go, too.")] = False,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="Only as many as it takes, such as 20GB.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it, rather than say what would be done.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Keep output and ledger in bounds: say what could go, or let it go; never money, a picture only with a word."""
+    from pipeline.cli.pruning import prune_ledger
+    from pipeline.cli.reconciling import places
+
+    return prune_ledger(
+        ledger_path(output, ledger),
+        older_than_days=older_than,
+        pictures=pictures,
+        max_size=max_size,
+        apply=apply,
+        words=places(output, ledger),
+        json=json,
+    )
 
 
 def models(json: Json = False, debug: Debug = False) -> int:

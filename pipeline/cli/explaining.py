@@ -80,7 +80,7 @@ def _events(story: Story) -> Iterator[str]:
         yield "  never asked for yet"
     if story.state is JobState.BOUGHT and story.deadline is not None:
         yield f"  its URL dies at {datetime.fromtimestamp(story.deadline).astimezone():%Y-%m-%d %H:%M:%S}"
-    if story.state is not JobState.STORED and story.error_message:
+    if story.error_message:
         yield f"  last word: {story.error_message}"
 
 

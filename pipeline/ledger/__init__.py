@@ -4,6 +4,7 @@ from pipeline.ledger.book import Ledger
 from pipeline.ledger.connection import sqlite_version
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.lock import hold
+from pipeline.ledger.pruning import Pruned, Scope, prune
 from pipeline.ledger.reading import SpendBy
 from pipeline.ledger.records import (
     Admission,
@@ -52,10 +53,12 @@ __all__ = [
     "LedgerWriter",
     "Picture",
     "Policy",
+    "Pruned",
     "Reservation",
     "Row",
     "Run",
     "RunNews",
+    "Scope",
     "Settlement",
     "SpendBy",
     "SpendLine",
@@ -70,6 +73,7 @@ __all__ = [
     "Verification",
     "export",
     "hold",
+    "prune",
     "repair",
     "settle",
     "sqlite_version",

@@ -12,6 +12,7 @@ from pipeline.ledger import bills, lookup, reading
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
+from pipeline.ledger.pruning import Pruned, Scope, survey
 from pipeline.ledger.runfile import is_alive
 from pipeline.ledger.runs import RunNews, run_news
 from pipeline.ledger.stories import Story, story
@@ -137,6 +138,11 @@ class Ledger:
             else:
                 keys = lookup.keys_of_file(self._connection, self.path, file)
             return [story(self._connection, self.path.parent, key) for key in keys]
+
+    def survey(self, scope: Scope) -> Pruned:
+        """What pruning would let go; changes nothing."""
+        with translated(self.path):
+            return survey(self._connection, self.path, scope)
 
     def verify(self, *, clock: Clock | None = None) -> Verification:
         """Prove every stored file and every sum; reads every file."""

@@ -59,8 +59,8 @@ def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced
     """
     rows = connection.execute(
         "SELECT p.id, p.number, p.wanted, j.sha256, j.bytes, p.job FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored' ORDER BY p.number",
-        (run,),
+        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored' AND j.error_kind IS NOT ? ORDER BY p.number",
+        (run, presence.PRUNED),
     )
     found = []
     for placement, number, wanted, sha256, size, job in rows:
@@ -104,9 +104,15 @@ def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tall
         " WHERE p.run = ? AND j.state = 'failed' AND j.error_kind = 'unfit_row'",
         (run,),
     ).get
+    pruned = connection.execute(
+        "SELECT count(*) FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE p.run = ? AND j.state = 'stored' AND j.error_kind = ?",
+        (run, presence.PRUNED),
+    ).get
     return Tally(
         **counts,
         unfit=int(unfit or 0),
+        pruned=int(pruned or 0),
         settled=settled,
         passing=passing,
         bought=bought,

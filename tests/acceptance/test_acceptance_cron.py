@@ -36,7 +36,7 @@ async def by_cron(command: str) -> tuple[int | None, bytes, bytes]:
     """As cron runs it: its own shell, home and path, and nothing else."""
     with anyio.fail_after(PATIENCE_S):
         bare = {"HOME": "/", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "LOGNAME": "ann"}
-        bare |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_"))}
+        bare |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE", "COV_", "PYTHON"))}
         ended = await anyio.run_process(["/bin/sh", "-c", command], env=bare, cwd="/", check=False)
     return ended.returncode, ended.stdout, ended.stderr
 
