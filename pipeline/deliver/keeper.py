@@ -1,12 +1,15 @@
 """The only module that makes a kept picture of a file of bytes: read, prove, sync, name."""
 
+import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
 
+from pipeline.deliver.caption import Caption, captioned
 from pipeline.deliver.proof import Proof, UnprovenError, prove
 from pipeline.deliver.purchase import Purchase
 from pipeline.deliver.shelf import Shelf, UnsyncedError
@@ -49,9 +52,7 @@ class Keeper:
             OSError: The disk is full or fails.
         """
         proof = await anyio.to_thread.run_sync(self._prove, part, purchase, limiter=self._decoders)
-        if proof is None:
-            return None
-        return Kept(path=await anyio.to_thread.run_sync(self._shelf.keep, part, purchase.path, proof), proof=proof)
+        return None if proof is None else await self._name(part, purchase, proof)
 
     async def keep_leftover(self, part: Path, purchase: Purchase) -> Kept | None:
         """Keep what an earlier run left in a part; None where that is nothing, or no whole picture.
@@ -92,7 +93,29 @@ class Keeper:
         if proof is None:
             return None
         await anyio.to_thread.run_sync(self._rewrite, part)
+        return await self._name(part, purchase, proof)
+
+    async def _name(self, part: Path, purchase: Purchase, proof: Proof) -> Kept:
+        """Give a part's bytes their caption, where one is wanted, and their final name."""
+        if purchase.caption is not None:
+            caption = partial(self._caption, part, purchase, purchase.caption, proof)
+            proof = await anyio.to_thread.run_sync(caption, limiter=self._decoders)
         return Kept(path=await anyio.to_thread.run_sync(self._shelf.keep, part, purchase.path, proof), proof=proof)
+
+    def _caption(self, part: Path, purchase: Purchase, caption: Caption, proof: Proof) -> Proof:
+        """Put the caption in, durably, and prove the picture anew; without one where that would spoil it."""
+        data = self._shelf.read(part) or b""
+        if hashlib.sha256(data).hexdigest() != proof.sha256:
+            raise UnsyncedError(f"{part.name} changed after it was proven")
+        told = captioned(data, proof.format, caption)
+        if told == data:
+            return proof
+        try:
+            anew = prove(told, purchase.ratio)
+        except UnprovenError:
+            return proof
+        self._shelf.rewrite(part, told)
+        return anew
 
     def _prove(self, part: Path, purchase: Purchase) -> Proof | None:
         data = self._shelf.read(part)

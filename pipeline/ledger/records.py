@@ -181,6 +181,9 @@ class Unfetched:
     ratio: str | None
     wanted: str
     holder: int | None
+    model: str
+    prompt: str
+    seed: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

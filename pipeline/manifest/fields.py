@@ -91,10 +91,12 @@ def _read_whole_or_template(value: Any) -> int | str:
 
 
 def _read_switch_or_template(value: Any) -> bool | str:
-    if _is_template(value):
-        return str(value)
+    return str(value) if _is_template(value) else _read_switch(value)
+
+
+def _read_switch(value: Any) -> bool:
     resolved = read_number(value)
-    if type(resolved) is not bool:
+    if not isinstance(resolved, bool):
         raise _wrong("must be true or false", "without quotes")
     return resolved
 
@@ -152,6 +154,7 @@ WholeOrTemplate = Annotated[
     BeforeValidator(_read_whole_or_template),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _PLACEHOLDER}]}),
 ]
+Switch = Annotated[bool, BeforeValidator(_read_switch)]
 SwitchOrTemplate = Annotated[
     bool | str,
     BeforeValidator(_read_switch_or_template),

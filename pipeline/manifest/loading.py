@@ -109,6 +109,7 @@ class _Loading:
             limits=limits_of(head.limits),
             naming=naming,
             notify=notify,
+            embed_metadata=head.output.embed_metadata,
             entries=tuple(entries),
         )
 

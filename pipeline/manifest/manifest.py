@@ -24,6 +24,7 @@ class Manifest:
         naming: Where pictures go.
         entries: What ``jobs:`` holds, in order.
         notify: Who is told how a run ended; None: nobody.
+        embed_metadata: Whether pictures' files carry their prompt, model, seed and key.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Manifest:
     naming: Naming
     entries: tuple[Entry, ...]
     notify: Notify | None = None
+    embed_metadata: bool = False
 
     @property
     def rows_files(self) -> tuple[Path, ...]:

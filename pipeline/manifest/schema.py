@@ -16,6 +16,7 @@ from pipeline.manifest.fields import (
     ProfileName,
     RatioText,
     Seconds,
+    Switch,
     SwitchOrTemplate,
     Text,
     Texts,
@@ -86,6 +87,7 @@ class OutputKeys(_Written):
 
     folder: Text = Field("{name}/{edition}", description="Folders, with placeholders; empty parts are dropped.")
     file: Text = Field("{index:05}-{slug}-{ratio}", description="The file's name, without its suffix.")
+    embed_metadata: Switch = Field(default=False, description="Whether files carry their prompt, model, seed and key.")
 
 
 class LogKeys(_Written):

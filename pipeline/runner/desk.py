@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.deliver import (
     INLINE,
     Backlog,
+    Caption,
     DeliveryEvent,
     DeliveryQueue,
     EventKind,
@@ -25,8 +26,9 @@ from pipeline.runner.places import Places
 class Desk:
     """The producer's way to the download side: asks for leave, hands over what is bought."""
 
-    def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue) -> None:
+    def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue, captions: bool = False) -> None:
         self._output = output
+        self._captions = captions
         self._room = Room(output)
         self._backlog = backlog
         self._queue = queue
@@ -58,8 +60,14 @@ class Desk:
                 answered=answer.answered,
                 path=job.path,
                 ratio=job.request.ratio,
+                caption=_caption(job) if self._captions else None,
             )
         )
+
+
+def _caption(job: Job) -> Caption:
+    request = job.request
+    return Caption(prompt=request.prompt, model=request.model, seed=request.seed, key=job.key)
 
 
 class Recorder:

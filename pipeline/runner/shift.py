@@ -10,9 +10,9 @@ import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool
+from pipeline.deliver import Backlog, Caption, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool
 from pipeline.errors import ExitCode, FluxbatchError
-from pipeline.ledger import LedgerWriter, Run
+from pipeline.ledger import LedgerWriter, Run, Unfetched
 from pipeline.manifest import Manifest
 from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
@@ -79,7 +79,9 @@ class Shift:
             ),
             shop=tools.shop,
             book=tools.ledger if options.log is None else LoggedBook(tools.ledger, options.log),
-            delivery=Desk(output=options.output, backlog=self._backlog, queue=self._queue),
+            delivery=Desk(
+                output=options.output, backlog=self._backlog, queue=self._queue, captions=manifest.embed_metadata
+            ),
             halt=self.halt,
             clock=tools.clock,
         )
@@ -166,6 +168,7 @@ class Shift:
                 deadline=left.deadline,
                 path=path,
                 ratio=parse_ratio(left.ratio) if left.ratio else None,
+                caption=self._caption(left),
             )
             for left in lefts
             if (path := self._places.in_output(left.wanted)) is not None
@@ -180,6 +183,11 @@ class Shift:
             await queue.put(purchase)
         queue.close()
         await run_pool(queue, self._courier, crew=self._crew)
+
+    def _caption(self, left: Unfetched) -> Caption | None:
+        if not self._manifest.embed_metadata:
+            return None
+        return Caption(prompt=left.prompt, model=left.model, seed=left.seed, key=left.key)
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""
