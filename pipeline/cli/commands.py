@@ -29,6 +29,7 @@ from pipeline.cli.options import (
     Wait,
     WrittenFormat,
     ledger_path,
+    places,
     run_options,
 )
 
@@ -177,7 +178,7 @@ def reconcile(
     debug: Debug = False,
 ) -> int:
     """Compare the ledger with the provider's own log of what it billed; changes neither."""
-    from pipeline.cli.reconciling import places, show_reconciliation
+    from pipeline.cli.reconciling import show_reconciliation
 
     return show_reconciliation(
         ledger_path(output, ledger),

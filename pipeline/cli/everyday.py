@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.cron_commands import cron_app
-from pipeline.cli.options import Debug, Json, LedgerFile, Output, ProviderName, ledger_path
+from pipeline.cli.options import Debug, Json, LedgerFile, Output, ProviderName, ledger_path, places
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,7 +41,6 @@ def explain(
 ) -> int:
     """Tell one picture's whole story: who wants it, what was asked when, what it cost, where it is."""
     from pipeline.cli.explaining import explain as tell
-    from pipeline.cli.reconciling import places
 
     return tell(ledger_path(output, ledger), named, words=places(output, ledger), json=json)
 
@@ -79,7 +78,6 @@ def prune(
 ) -> int:
     """Keep output and ledger in bounds: say what could go, or let it go; never money, a picture only with a word."""
     from pipeline.cli.pruning import prune_ledger
-    from pipeline.cli.reconciling import places
 
     return prune_ledger(
         ledger_path(output, ledger),

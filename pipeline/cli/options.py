@@ -1,6 +1,7 @@
 """Options that several commands share, and what becomes of them."""
 
 import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -110,6 +111,13 @@ def ledger_path(output: Path, ledger: str | None) -> Path:
     if "://" in ledger:
         raise UsageError(f"--ledger {ledger.split('://')[0]}://...: a ledger is a file here", remedy="name a path")
     return Path(ledger)
+
+
+def places(output: Path, ledger: str | None) -> str:
+    """The options that lead another command to the same ledger; "" where it finds it by itself."""
+    if ledger is not None:
+        return f" --ledger {shlex.quote(ledger)}"
+    return "" if output == Path("output") else f" --output {shlex.quote(str(output))}"
 
 
 def run_options(

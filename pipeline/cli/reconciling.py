@@ -1,7 +1,6 @@
 """``fluxbatch reconcile``: the ledger beside the provider's own log of what it billed."""
 
 import os
-import shlex
 import sys
 from datetime import date, datetime
 from itertools import groupby
@@ -257,10 +256,3 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
             for entry in finding.entries
         ],
     }
-
-
-def places(output: Path, ledger: str | None) -> str:
-    """The options that lead another command to the same ledger; "" where it finds it by itself."""
-    if ledger is not None:
-        return f" --ledger {shlex.quote(ledger)}"
-    return "" if output == Path("output") else f" --output {shlex.quote(str(output))}"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import Profile, profiles
-from pipeline.cli.reconciling import places, show_reconciliation
+from pipeline.cli.options import places
+from pipeline.cli.reconciling import show_reconciliation
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.reconcile import Reconciliation
 from pipeline.runner.reconciling import Asked, reconcile

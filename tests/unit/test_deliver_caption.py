@@ -70,6 +70,7 @@ def test_pixels_and_all_other_bytes_stay_as_they_came(image_format: PictureForma
     added = len(told) - len(data)
     assert added > 0
     assert pixels(told) == pixels(data)
+    assert told[:20] == data[:20]  # what a file of its kind must begin with
     assert any(told[:at] + told[at + added :] == data for at in range(len(data)))
     proof = prove(told, None)
     assert (proof.format, proof.size_bytes) == (image_format, len(told))
