@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOB ?= jobs/demo.yaml
+AT ?= 0 2 * * *
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -26,6 +27,38 @@ run: setup ## Run a manifest (the demo needs no key)
 .PHONY: plan
 plan: setup ## Say what a run would buy and cost; buys nothing
 	$(BIN)/fluxbatch plan $(JOB)
+
+.PHONY: init
+init: setup ## Write a first manifest: make init JOB=mine.yaml
+	$(BIN)/fluxbatch init $(JOB)
+
+.PHONY: status
+status: setup ## Say what each manifest's runs have come to
+	$(BIN)/fluxbatch status
+
+.PHONY: verify
+verify: setup ## Prove every picture and every sum against the ledger
+	$(BIN)/fluxbatch ledger verify
+
+.PHONY: doctor
+doctor: setup ## Look at all that a run needs, without spending
+	$(BIN)/fluxbatch doctor $(JOB)
+
+.PHONY: cron
+cron: setup ## Run a manifest each night at AT ("0 2 * * *"), by cron
+	$(BIN)/fluxbatch cron install $(JOB) --at "$(AT)"
+
+.PHONY: prune
+prune: setup ## Say what output and ledger could do without
+	$(BIN)/fluxbatch prune
+
+.PHONY: wheel
+wheel: setup ## Build the wheel, install it apart and run the demo from it
+	rm -rf build/wheel build/wheel-venv
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
+	cd build/wheel && ../wheel-venv/bin/fluxbatch --version && ../wheel-venv/bin/python -W error -m pipeline init first.yaml && ../wheel-venv/bin/python -W error -m pipeline run first.yaml
 
 .PHONY: check
 check: setup ## Lint, types, layers
@@ -67,4 +100,4 @@ format: setup ## Format the code
 
 .PHONY: clean
 clean: ## Remove what was built; output/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info

@@ -78,7 +78,13 @@ def _begun(connection: Connection, manifest: Manifest) -> Run:
     connection.execute("BEGIN IMMEDIATE")
     identity = (manifest.name, manifest.edition, True)
     number, batch = begin(
-        connection, run_id="20270115T080000-abcdef", batch=identity, provider="simulator", at=_AT, alive=lambda _: False
+        connection,
+        run_id="20270115T080000-abcdef",
+        batch=identity,
+        provider="simulator",
+        caps=Caps(),
+        at=_AT,
+        alive=lambda _: False,
     )
     connection.execute("COMMIT")
     return Run(

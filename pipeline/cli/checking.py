@@ -1,5 +1,6 @@
 """``fluxbatch check``: whether a manifest could be run; quick, because it loads nothing that buys."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -38,4 +39,6 @@ def check_manifest(path: Path, *, json: bool) -> int:
         sys.stderr.write(f"and {beyond:,} more\n")
     good = f"{plain(str(path))}: {jobs - len(unfit) - beyond:,} jobs"
     sys.stdout.write(f"{good}, {len(unfit) + beyond:,} rows do not fit\n" if unfit else f"{good}, nothing wrong\n")
+    if not unfit:
+        sys.stdout.write(f"-> fluxbatch plan {plain(shlex.quote(str(path)))}\n")
     return int(code)

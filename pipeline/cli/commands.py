@@ -5,16 +5,23 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import everyday
 from pipeline.cli.ledger_commands import ledger_app
 from pipeline.cli.options import (
     Budget,
     Concurrency,
     Debug,
+    EnvFile,
     Json,
     LedgerFile,
     Limit,
+    LogAs,
+    LogFile,
+    LogFormat,
     ManifestFile,
+    MetricsFile,
     Output,
+    ProviderName,
     RebuyLost,
     ResendUnknown,
     RetryFailed,
@@ -29,7 +36,6 @@ app = typer.Typer(
     name="fluxbatch",
     help="Buys images in bulk from a paid API, with every cent and every picture accounted for.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -66,9 +72,15 @@ def run(
     rebuy_lost: RebuyLost = False,
     shared: Shared = False,
     wait: Wait = 0.0,
+    metrics_file: MetricsFile = None,
+    log_format: LogAs = LogFormat.text,
+    log_file: LogFile = None,
+    env_file: EnvFile = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending without a budget.")] = False,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say only what went wrong, and only if it is news.")
+    ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Serve the report live on this machine while it runs.")
     ] = False,
@@ -90,9 +102,19 @@ def run(
         rebuy_lost=rebuy_lost,
         shared=shared,
         wait=wait,
+        env_file=env_file,
     )
-    showing = Showing(report=not no_report, watch=watch or show, show=show)
-    return run_manifests(manifests, options, yes=yes, json=json, quiet=quiet, showing=showing)
+    return run_manifests(
+        manifests,
+        options,
+        yes=yes,
+        json=json,
+        quiet=quiet,
+        showing=Showing(report=not no_report, watch=watch or show, show=show),
+        log_json=log_format is LogFormat.json,
+        metrics_file=metrics_file,
+        log_file=log_file,
+    )
 
 
 @app.command()
@@ -191,9 +213,7 @@ def reconcile(
     manifest: Annotated[
         Path | None, typer.Argument(metavar="MANIFEST", help="A manifest, for the provider it names.")
     ] = None,
-    provider: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="A provider's profile, instead of a manifest.")
-    ] = None,
+    provider: ProviderName = None,
     since: Annotated[
         str | None, typer.Option(metavar="DATE", help="The first day; the ledger's first, at most 31 days back.")
     ] = None,
@@ -219,30 +239,6 @@ def reconcile(
         words=same_places(output, ledger),
         json=json,
     )
-
-
-@app.command()
-def models(json: Json = False, debug: Debug = False) -> int:
-    """List the models: prices, parameters, and when to use which."""
-    from pipeline.cli.catalog import show_models
-
-    return show_models(json=json)
-
-
-@app.command()
-def ratios(json: Json = False, debug: Debug = False) -> int:
-    """List the ratios by use, with the size to expect."""
-    from pipeline.cli.catalog import show_ratios
-
-    return show_ratios(json=json)
-
-
-@app.command()
-def schema(debug: Debug = False) -> int:
-    """Print the JSON schema of a manifest, for editors."""
-    from pipeline.cli.catalog import show_schema
-
-    return show_schema()
 
 
 @app.command()
@@ -294,3 +290,6 @@ def simulate(
         log_form=log_form,
         log_request_ids=log_ids,
     )
+
+
+everyday.add_to(app)

@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 import typer
@@ -138,11 +139,23 @@ def _report(words: list[str], error: BaseException) -> int:
 
 
 def _fail(words: list[str], message: str, code: ExitCode, *, remedy: str = "", prefix: str = "fluxbatch: ") -> int:
-    sys.stderr.write(f"{prefix}{plain(message)}\n")
-    if remedy:
-        sys.stderr.write(f"  -> {plain(remedy)}\n")
+    if _logs_events(words):
+        from pipeline.clock import SystemClock
+        from pipeline.report.events import EventName, JsonLog
+
+        facts = {"message": message, "remedy": remedy, "exit_code": int(code)}
+        JsonLog(sys.stderr, SystemClock()).log(EventName.COMMAND_FAILED, facts)
+    else:
+        sys.stderr.write(f"{prefix}{plain(message)}\n")
+        if remedy:
+            sys.stderr.write(f"  -> {plain(remedy)}\n")
     if "--json" in words:
         from pipeline.report import to_json
 
         sys.stdout.write(to_json({"error": message, "remedy": remedy, "exit_code": int(code)}) + "\n")
     return int(code)
+
+
+def _logs_events(words: list[str]) -> bool:
+    """Whether the words ask for standard error as events, whatever else is wrong with them."""
+    return "--log-format=json" in words or ("--log-format", "json") in pairwise(words)

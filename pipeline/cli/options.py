@@ -1,5 +1,6 @@
 """Options that several commands share, and what becomes of them."""
 
+import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +11,31 @@ import typer
 from pipeline.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeline.runner import RunOptions
 
+
+class LogFormat(StrEnum):
+    """How what happens is told."""
+
+    text = "text"
+    json = "json"
+
+
+def _profiles() -> list[str]:
+    """What a shell offers for a provider."""
+    from pipeline.catalog import profiles
+
+    return list(profiles())
+
+
+ProviderName = Annotated[
+    str | None,
+    typer.Option(
+        "--provider", metavar="PROFILE", help="A provider's profile, instead of a manifest.", autocompletion=_profiles
+    ),
+]
 ManifestFile = Annotated[Path, typer.Argument(metavar="MANIFEST", help="A manifest file.")]
 Output = Annotated[Path, typer.Option(metavar="DIR", help="Where pictures go.")]
 LedgerFile = Annotated[
@@ -34,6 +58,21 @@ Shared = Annotated[
 Wait = Annotated[
     float,
     typer.Option(min=0, max=604_800, metavar="SECONDS", help="How long to wait for a ledger that another run holds."),
+]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write how it ended there, for Prometheus' node_exporter (a .prom file)."),
+]
+LogAs = Annotated[
+    LogFormat, typer.Option("--log-format", help="How standard error is written: text, or json, an event a line.")
+]
+EnvFile = Annotated[
+    Path | None,
+    typer.Option("--env-file", metavar="FILE", help="A private file (0600) that sets variables, such as the key's."),
+]
+LogFile = Annotated[
+    Path | None,
+    typer.Option("--log-file", metavar="FILE", help="Log every event there as well, as JSON; rotated at 1 MiB."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON object; all else goes to standard error.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")]
@@ -93,11 +132,13 @@ def run_options(
     rebuy_lost: bool,
     shared: bool = False,
     wait: float = 0.0,
+    env_file: Path | None = None,
 ) -> "RunOptions":
     """The options of a run, checked.
 
     Raises:
         UsageError: The budget is no amount of money, or the ledger is a URL.
+        ConfigurationError: The environment file is not private, or sets no variables.
     """
     from pipeline.ledger import Policy
     from pipeline.money import parse_usd
@@ -107,8 +148,14 @@ def run_options(
         microusd = None if budget is None else parse_usd(budget.removeprefix("$"))
     except ValueError as error:
         raise UsageError(f"--budget: {error}") from error
+    environment: Mapping[str, str] = os.environ
+    if env_file is not None:
+        from pipeline.runner.keyfile import environment_of
+
+        environment = {**os.environ, **environment_of(env_file)}
     return RunOptions(
         output=output,
+        environment=environment,
         ledger=None if ledger is None else ledger_path(output, ledger),
         budget_microusd=microusd,
         concurrency=concurrency,

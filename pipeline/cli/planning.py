@@ -1,5 +1,6 @@
 """``fluxbatch plan``: what would happen."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.cli.options import same_places
+from pipeline.cli.plain import plain
 from pipeline.cli.tables import table
 from pipeline.errors import ExitCode
 from pipeline.manifest import Manifest, load_manifest
@@ -30,7 +33,19 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
         console.print(_costs(plan))
     for line in (*_money(plan), *_other_caps(manifest)):
         console.print(line, soft_wrap=True)
+    if plan.to_buy:
+        console.print(Text(plain(f"-> {_run_words(path, options)}")), soft_wrap=True)
     return int(ExitCode.OK)
+
+
+def _run_words(path: Path, options: RunOptions) -> str:
+    """The command that does what was planned."""
+    words = same_places(options.output, None if options.ledger is None else str(options.ledger)) + options.words
+    if options.own_budget and options.budget_microusd is not None:
+        words += f" --budget {format_usd(options.budget_microusd)}"
+    for name in ("resend_unknown", "retry_failed", "rebuy_lost"):
+        words += f" --{name.replace('_', '-')}" * getattr(options.policy, name)
+    return f"fluxbatch run {shlex.quote(str(path))}{words}"
 
 
 def _counts(plan: Plan) -> str:

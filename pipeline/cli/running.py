@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,17 +13,23 @@ import anyio
 import anyio.to_thread
 from rich.console import Console
 
+from pipeline.cli.aftermath import Aftermath
 from pipeline.cli.plain import plain
 from pipeline.cli.reporting import report_at_end
 from pipeline.cli.tables import show_summary
+from pipeline.cli.voice import speaking
+from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, FluxbatchError, most_serious
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.plan import Plan
 from pipeline.report import Snapshot, Summary, combined, to_json
-from pipeline.report.progress import show_lines, show_live
+from pipeline.report.ending import Ending, code_of, told_of
+from pipeline.report.events import EventName, Notice
+from pipeline.report.logfile import LogFile
 from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
 from pipeline.runner.loop import run_loop
+from pipeline.runner.news import is_news
 
 #: What ends a run for reasons that the manifests after it would meet too.
 _STOPS = {ExitCode.BUG, ExitCode.STORAGE, ExitCode.ACCOUNT, ExitCode.UNAVAILABLE, ExitCode.TEMPORARY}
@@ -39,24 +45,46 @@ class Showing:
 
 
 def run_manifests(
-    paths: list[Path], options: RunOptions, *, yes: bool, json: bool, quiet: bool, showing: Showing
+    paths: list[Path],
+    options: RunOptions,
+    *,
+    yes: bool,
+    json: bool,
+    quiet: bool,
+    showing: Showing,
+    log_json: bool = False,
+    metrics_file: Path | None = None,
+    log_file: Path | None = None,
 ) -> int:
-    """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought."""
-    err = Console(stderr=True, highlight=False)
-    asks = not yes and sys.stdin.isatty() and err.is_terminal
-    options = replace(
-        options,
-        notice=partial(_notice, err),
-        watch=None if quiet else partial(_watch, err),
-        confirm=partial(_confirm, err) if asks else None,
-    )
-    out = err if json or quiet else Console(highlight=False)
-    batch = _Batch(options, out=out, quiet=quiet, showing=showing)
-    try:
-        run_loop(batch.run, paths)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # all is written down: what is left is to say so
-            signal.signal(number, signal.SIG_IGN)
+    """Run each manifest in turn; all of them are read first, so that a bad one keeps anything from being bought.
+
+    Args:
+        log_json: Standard error is one JSON object for each event, and nothing else.
+        log_file: Every event goes there as well.
+
+    Raises:
+        OutputError: The log's file cannot be made.
+    """
+    with LogFile(log_file, SystemClock()) if log_file else nullcontext() as file:
+        err = Console(stderr=True, highlight=False)
+        options = speaking(options, err, quiet=quiet, log_json=log_json, file=file)
+        if not yes and not log_json and sys.stdin.isatty() and err.is_terminal:
+            options = replace(options, confirm=partial(_confirm, err))
+        people = err if json or quiet else Console(highlight=False)
+        out = None if log_json and people is err else people
+        batch = _Batch(options, out=out, quiet=quiet, showing=showing)
+        aftermath = Aftermath(metrics_file=metrics_file, notice=options.notice, environment=options.environment)
+        try:
+            run_loop(batch.run, paths)
+        except BaseException as error:  # told to whoever does not watch, and raised again
+            if file is not None:
+                file.log(EventName.COMMAND_FAILED, {"message": told_of(error), "exit_code": int(code_of(error))})
+            aftermath.tell(batch.endings(paths, code_of(error), told_of(error)), batch.manifests)
+            raise
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # all is written down: only to be told
+                signal.signal(number, signal.SIG_IGN)
+        aftermath.tell(batch.endings(paths, batch.exit_code), batch.manifests)
     if json:
         sys.stdout.write(to_json(batch.as_json()) + "\n")
     return int(batch.exit_code)
@@ -65,7 +93,7 @@ def run_manifests(
 class _Batch:
     """Several manifests, one after the other, under one pair of signals."""
 
-    def __init__(self, options: RunOptions, *, out: Console, quiet: bool, showing: Showing) -> None:
+    def __init__(self, options: RunOptions, *, out: Console | None, quiet: bool, showing: Showing) -> None:
         self._options = options
         self._out = out
         self._quiet = quiet
@@ -75,6 +103,7 @@ class _Batch:
         self._unbegun = 0
         self._skipped = 0
         self._several = False
+        self.manifests: dict[str, Manifest] = {}
 
     async def run(self, paths: list[Path]) -> None:
         self._several = len(paths) > 1
@@ -82,6 +111,7 @@ class _Batch:
         options = replace(self._options, stop=stop)
         async with asked_by_signals(stop, options.notice):
             manifests = await unless_stopped(stop, in_thread(_load, paths))
+            self.manifests = {str(manifest.path): manifest for manifest in manifests}
             for manifest in manifests:
                 configured(manifest.profile, options.environment)
             async with self._window(options, stop, manifests) as watched:
@@ -116,7 +146,7 @@ class _Batch:
         told = await report_at_end(options, stop)
         if told is not None and told.startswith("no report"):
             options.notice(told)
-        elif told is not None and not self._quiet:
+        elif told is not None and not self._quiet and self._out is not None:
             self._out.print(plain(told), markup=False, soft_wrap=True)
 
     async def _leave(self, manifests: list[Manifest]) -> None:
@@ -125,7 +155,8 @@ class _Batch:
         for manifest in manifests:
             self._skipped += await anyio.to_thread.run_sync(manifest.count)
         if manifests:
-            self._options.notice(f"not begun: {', '.join(str(manifest.path) for manifest in manifests)}")
+            told = f"not begun: {', '.join(str(manifest.path) for manifest in manifests)}"
+            self._options.notice(Notice.of(EventName.MANIFESTS_NOT_BEGUN, told))
 
     @property
     def exit_code(self) -> ExitCode:
@@ -143,6 +174,26 @@ class _Batch:
             told |= {"error": self._error.message, "remedy": self._error.remedy}
         return told
 
+    def endings(self, paths: list[Path], code: ExitCode, error: str = "") -> list[Ending]:
+        """How each manifest's run ended.
+
+        Args:
+            code: What those end with that came to no summary.
+            error: What broke the first of them, and kept the others from being run.
+        """
+        done = {summary.manifest_path: summary for summary in self._summaries}
+        error = told_of(self._error) if self._error else error
+        found = []
+        for path in map(str, paths):
+            if summary := done.get(path):
+                made = Ending(manifest=summary.manifest, path=path, exit_code=summary.exit_code, summary=summary)
+            else:
+                name = self.manifests[path].name if path in self.manifests else Path(path).stem
+                made = Ending(manifest=name, path=path, exit_code=code, error=error)
+                error = ""
+            found.append(made)
+        return found
+
     @property
     def _ended(self) -> bool:
         return self._error is not None or any(summary.exit_code in _STOPS for summary in self._summaries)
@@ -154,26 +205,16 @@ class _Batch:
             if not self._summaries:
                 raise  # nothing has been bought: the error alone is the outcome
             self._error = error
-            options.notice(f"fluxbatch: {manifest.path}: {error}")
+            told = f"fluxbatch: {manifest.path}: {error}"
+            options.notice(Notice.of(EventName.COMMAND_FAILED, told, exit_code=int(error.exit_code)))
             return
         self._summaries.append(summary)
-        if not self._quiet or summary.exit_code is not ExitCode.OK:
+        if self._out is not None and (not self._quiet or (summary.exit_code is not ExitCode.OK and is_news(summary))):
             show_summary(self._out, summary)
 
 
 def _load(paths: list[Path]) -> list[Manifest]:
     return [load_manifest(path) for path in paths]
-
-
-def _notice(console: Console, text: str) -> None:
-    console.print(plain(text), markup=False, soft_wrap=True)
-
-
-async def _watch(console: Console, snapshot: Callable[[], Snapshot]) -> None:
-    if console.is_terminal:
-        await show_live(snapshot, console)
-    else:
-        await show_lines(snapshot, sys.stderr)
 
 
 async def _confirm(console: Console, plan: Plan) -> bool:

@@ -1,6 +1,7 @@
 """The download side: the deadline queue, the workers, proof of a picture, keeping the file, and back-pressure."""
 
 from pipeline.deliver.backlog import Backlog
+from pipeline.deliver.caption import Caption
 from pipeline.deliver.courier import Courier
 from pipeline.deliver.crew import Crew
 from pipeline.deliver.deadline_queue import DeliveryQueue
@@ -27,6 +28,7 @@ __all__ = [
     "FLOOR_BYTES",
     "INLINE",
     "Backlog",
+    "Caption",
     "Courier",
     "Crew",
     "DeliveryEvent",

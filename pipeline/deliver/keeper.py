@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.deliver.caption import captioned
 from pipeline.deliver.proof import Proof, UnprovenError, prove
 from pipeline.deliver.purchase import Purchase
 from pipeline.deliver.shelf import Shelf, UnsyncedError
@@ -131,8 +132,9 @@ class Keeper:
         if data is None:
             return None
         proof = prove(data, purchase.ratio)
-        if anew:
-            self._shelf.rewrite(part, data)
+        told, proof = _captioned(data, proof, purchase)
+        if anew or told is not data:
+            self._shelf.rewrite(part, told)
         return self._shelf.name(part, purchase.path, proof), proof
 
     def _settled(
@@ -142,3 +144,14 @@ class Keeper:
             return found
         path, proof = found
         return faults.get(path.parent) or Kept(path=self._shelf.relative(path), proof=proof)
+
+
+def _captioned(data: bytes, proof: Proof, purchase: Purchase) -> tuple[bytes, Proof]:
+    """The bytes with the caption that is wanted, proven anew; as they are where it would spoil the picture."""
+    told = data if purchase.caption is None else captioned(data, proof.format, purchase.caption)
+    if told == data:
+        return data, proof
+    try:
+        return told, prove(told, purchase.ratio)
+    except UnprovenError:
+        return data, proof

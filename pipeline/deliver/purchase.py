@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
+from pipeline.deliver.caption import Caption
 from pipeline.ratio import Ratio
 
 #: The URL of a picture that came inside the answer: its bytes wait in the ``.part`` that ``keep_inline`` wrote.
@@ -36,6 +37,7 @@ class Purchase:
         deadline: When the URL dies, in seconds since 1970; None where the bytes are already here.
         path: The wanted place: relative to the output folder, with ``/``, without a suffix (the bytes decide it).
         ratio: The shape asked for; None where any will do.
+        caption: What is to be written into the file beside the pixels; None for nothing.
         answered: When the answer came on this process's own clock, which nobody sets; None where an earlier process
             bought it, and only the wall clock can tell.
     """
@@ -48,6 +50,7 @@ class Purchase:
     path: str
     ratio: Ratio | None
     answered: float | None = None
+    caption: Caption | None = None
 
     @property
     def dies_at(self) -> float:

@@ -1,8 +1,10 @@
 """The durable record of every step, and the only SQL."""
 
 from pipeline.ledger.book import Ledger
+from pipeline.ledger.connection import sqlite_version
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.lock import hold
+from pipeline.ledger.pruning import Bounds, Pruned, prune
 from pipeline.ledger.reading import SpendBy
 from pipeline.ledger.records import (
     Admission,
@@ -22,8 +24,11 @@ from pipeline.ledger.records import (
     Verdict,
 )
 from pipeline.ledger.repair import repair
+from pipeline.ledger.runfile import BALLAST_BYTES
+from pipeline.ledger.runs import RunNews
 from pipeline.ledger.settling import settle
 from pipeline.ledger.states import AttemptMoney, JobState
+from pipeline.ledger.stories import Story, StoryAttempt, StoryRow
 from pipeline.ledger.verification import Finding, Verification
 from pipeline.ledger.views import (
     COLUMNS,
@@ -46,6 +51,7 @@ from pipeline.ledger.views import (
 from pipeline.ledger.writer import LedgerWriter
 
 __all__ = [
+    "BALLAST_BYTES",
     "COLUMNS",
     "Admission",
     "AgeBar",
@@ -53,6 +59,7 @@ __all__ = [
     "AttemptRecord",
     "BatchName",
     "BatchStatus",
+    "Bounds",
     "BudgetLine",
     "CapReached",
     "Caps",
@@ -68,16 +75,21 @@ __all__ = [
     "Picture",
     "Policy",
     "Progress",
+    "Pruned",
     "Reservation",
     "Row",
     "Run",
     "RunLine",
+    "RunNews",
     "Scope",
     "Settlement",
     "Shown",
     "SpendBy",
     "SpendLine",
     "StateCount",
+    "Story",
+    "StoryAttempt",
+    "StoryRow",
     "Survey",
     "Tally",
     "Trouble",
@@ -87,6 +99,8 @@ __all__ = [
     "Verification",
     "export",
     "hold",
+    "prune",
     "repair",
     "settle",
+    "sqlite_version",
 ]

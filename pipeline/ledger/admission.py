@@ -124,12 +124,19 @@ def _look(connection: Connection, folder: Path, job: int, state: JobState) -> Jo
 def _elsewhere(
     connection: Connection, folder: Path, job: int, placement: int, path: str | None, size: int
 ) -> str | None:
-    """Where a stored picture is, for a row that does not have it at its own place; None for one that has."""
+    """Where a stored picture is, for a row that does not have it at its own place; None if it has, or it was pruned."""
     if path is not None and presence.is_there(folder, path, size):
+        return None
+    if _pruned(connection, job):
         return None
     if path is not None:
         connection.execute("UPDATE placements SET path = NULL WHERE id = ?", (placement,))
     return next(each for each in presence.recorded(connection, job) if presence.is_there(folder, each, size))
+
+
+def _pruned(connection: Connection, job: int) -> bool:
+    kind = connection.execute("SELECT error_kind FROM jobs WHERE id = ?", (job,)).get
+    return bool(kind == presence.PRUNED)
 
 
 def _jobs(connection: Connection, run: Run, rows: Sequence[Job | UnfitRow]) -> dict[str, _Known]:

@@ -8,12 +8,15 @@ from typing import IO, Self
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import NotFoundError
-from pipeline.ledger import bills, reading
+from pipeline.ledger import bills, lookup, pruning, reading
 from pipeline.ledger import survey as surveying
 from pipeline.ledger.connection import open_reading, translated
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.ownership import refuse_ours
+from pipeline.ledger.pruning import Bounds, Pruned
 from pipeline.ledger.runfile import ask_to_stop, is_alive
+from pipeline.ledger.runs import RunNews, run_news
+from pipeline.ledger.stories import Story, story
 from pipeline.ledger.verification import Finding, Verification, verify
 from pipeline.ledger.views import (
     AttemptRecord,
@@ -176,6 +179,31 @@ class Ledger:
         """Every provider that runs named, and whether the money was make-believe; real money first."""
         with translated(self.path):
             return bills.providers(self._connection)
+
+    def run_news(self, run_id: str) -> RunNews | None:
+        """What a run did, beside the one before it; None where it is not known."""
+        with translated(self.path):
+            return run_news(self._connection, run_id)
+
+    def stories(self, named: str) -> list[Story]:
+        """The whole story of what a picture's file, or the first digits of a key, names; a file may be several jobs'.
+
+        Raises:
+            UsageError: Several keys begin so.
+            NotFoundError: No job is meant.
+        """
+        file = Path(named)
+        with translated(self.path):
+            if lookup.is_key(named) and not file.is_file():
+                keys = [lookup.key_of(self._connection, self.path, named)]
+            else:
+                keys = lookup.keys_of_file(self._connection, self.path, file)
+            return [story(self._connection, self.path.parent, key) for key in keys]
+
+    def prunable(self, bounds: Bounds) -> Pruned:
+        """What pruning would let go; changes nothing."""
+        with translated(self.path):
+            return pruning.prunable(self._connection, self.path, bounds)
 
     def verify(self, *, clock: Clock | None = None) -> Verification:
         """Prove every stored file and every sum; reads every file."""

@@ -34,6 +34,11 @@ _WAL = b"\2\2"
 _CORRUPT = "restore it from a copy, or move it aside to start a new one (its pictures are then no longer known)"
 
 
+def sqlite_version() -> str:
+    """The release of SQLite that ledgers are kept with, such as ``3.53.0``."""
+    return apsw.sqlite_lib_version()
+
+
 def translate(error: apsw.Error, path: Path) -> FluxbatchError:
     """Say in this program's terms what SQLite reports about the ledger at ``path``."""
     match error:

@@ -14,6 +14,10 @@ from pipeline.ledger.states import JobState
 _NOTHING_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 
 
+#: The ``error_kind`` of a stored picture that a person has let go: it is not missed, and not bought again.
+PRUNED = "pruned"
+
+
 def is_there(folder: Path, path: str, size_bytes: int) -> bool:
     """Whether a regular file of that size is at a recorded place: one ``stat``, no byte read.
 
@@ -46,7 +50,7 @@ def recorded(connection: Connection, job: int) -> list[str]:
 
 
 def as_found(connection: Connection, folder: Path, job: int, state: JobState) -> JobState:
-    """The state in which a run finds a job: what is stored and gone is lost, what is back is stored again.
+    """The state in which a run finds a job: stored and gone is lost, but for what was pruned; back is stored again.
 
     Args:
         folder: The ledger's.
@@ -57,8 +61,8 @@ def as_found(connection: Connection, folder: Path, job: int, state: JobState) ->
     """
     if state not in {JobState.STORED, JobState.LOST, JobState.UNKNOWN}:
         return state
-    sha256, size_bytes = connection.execute("SELECT sha256, bytes FROM jobs WHERE id = ?", (job,)).get
-    if sha256 is None:
+    sha256, size_bytes, kind = connection.execute("SELECT sha256, bytes, error_kind FROM jobs WHERE id = ?", (job,)).get
+    if sha256 is None or (state is JobState.STORED and kind == PRUNED):
         return state
     there = (path for path in recorded(connection, job) if is_there(folder, path, size_bytes))
     if state is JobState.STORED:

@@ -32,7 +32,8 @@ def unfetched(connection: Connection, *, run: int, alive: Alive) -> list[Unfetch
     """What is bought and not stored, and no other run that is on fetches; earliest deadline first."""
     elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
-        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted, j.holder FROM jobs j"
+        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted, j.holder, j.model,"
+        " j.prompt, j.seed FROM jobs j"
         " JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id AND money = 'spent')"
         " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline IS NULL, j.deadline"
     )
@@ -46,8 +47,11 @@ def unfetched(connection: Connection, *, run: int, alive: Alive) -> list[Unfetch
             ratio=ratio,
             wanted=wanted,
             holder=holder,
+            model=model,
+            prompt=prompt,
+            seed=seed,
         )
-        for key, attempt, url, bought_at, deadline, ratio, wanted, holder in rows
+        for key, attempt, url, bought_at, deadline, ratio, wanted, holder, model, prompt, seed in rows
         if holder not in elsewhere
     ]
 
@@ -60,8 +64,8 @@ def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced
     """
     rows = connection.execute(
         "SELECT p.id, p.number, p.wanted, j.sha256, j.bytes, p.job FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored' ORDER BY p.number",
-        (run,),
+        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored' AND j.error_kind IS NOT ? ORDER BY p.number",
+        (run, presence.PRUNED),
     )
     found = []
     for placement, number, wanted, sha256, size, job in rows:

@@ -181,6 +181,9 @@ class Unfetched:
     ratio: str | None
     wanted: str
     holder: int | None
+    model: str
+    prompt: str
+    seed: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +218,7 @@ class Tally:
     settled: int = 0  # of lost and spoiled: those a person has accepted
     passing: int = 0  # of failed: those a rerun tries again by itself
     unfit: int = 0  # of failed: rows of rows files that make no job
+    pruned: int = 0  # of reused: those whose file a person has let go
     bought: int = 0  # of lost: those a rerun inside the window may fetch, equal rows counted once
     wrong_shape: int = 0
     spend_microusd: int = 0

@@ -1,6 +1,5 @@
 """A person's word on money that bought nothing (H): the one change of the ledger that no run makes."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +7,10 @@ import apsw
 
 from pipeline.clock import Clock
 from pipeline.errors import NotFoundError, UsageError
-from pipeline.ledger import reading, steps, sums
+from pipeline.ledger import lookup, reading, steps, sums
 from pipeline.ledger.connection import Connection, open_writing, translated
 from pipeline.ledger.records import Settlement
 from pipeline.ledger.states import AttemptMoney, JobState
-
-#: A key may be given by its first digits, as exports and tables show it.
-SHORTEST_KEY = 6
 
 
 def settle(path: Path, keys: list[str], *, billed: bool, clock: Clock) -> list[Settlement]:
@@ -41,7 +37,7 @@ def settle(path: Path, keys: list[str], *, billed: bool, clock: Clock) -> list[S
         try:
             connection.execute("BEGIN IMMEDIATE")
             steps.abandon_reserved(connection, run=None, at=clock.wall())
-            found = [_find(connection, path, key) for key in keys] if keys else reading.unknown_keys(connection)
+            found = [lookup.key_of(connection, path, key) for key in keys] if keys else reading.unknown_keys(connection)
             settled = [resolve(connection, key=key, billed=billed, at=clock.wall()) for key in dict.fromkeys(found)]
             connection.execute("COMMIT")
         finally:
@@ -105,17 +101,6 @@ def _after(connection: Connection, job: int, before: JobState, *, billed: bool, 
         return JobState.LOST if paid else JobState.PLANNED
     given_back = before in {JobState.LOST, JobState.SPOILED} and not unknown and not billed
     return JobState.PLANNED if given_back else before
-
-
-def _find(connection: Connection, path: Path, start: str) -> str:
-    if not re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST_KEY},64}}", start):
-        raise UsageError(f"{start!r} is not a job's key", remedy=f"give {SHORTEST_KEY} to 64 of its hex digits")
-    found = reading.keys_like(connection, start)
-    if not found:
-        raise NotFoundError(path, f"no job has a key that begins with {start}", remedy="see fluxbatch ledger export")
-    if len(found) > 1:
-        raise UsageError(f"several jobs have keys that begin with {start}", remedy="give more digits")
-    return found[0]
 
 
 def _undo(connection: Connection) -> None:

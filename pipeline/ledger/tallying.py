@@ -5,21 +5,24 @@ import json
 from pipeline.ledger import hands
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
+from pipeline.ledger.presence import PRUNED
 from pipeline.ledger.records import Tally
 from pipeline.ledger.states import JobState
 
 # Of a million rows nearly all are whole pictures, and to sort them into groups takes longer than to count them.
 _IS_WHOLE = "(j.state = 'stored' AND j.verdict IS NOT 'wrong_shape' AND NOT j.settled)"
 _IS_OWN = "(j.stored_run IS p.run AND NOT p.duplicate)"
+_IS_PRUNED = f"(j.state = 'stored' AND j.error_kind IS '{PRUNED}')"
 _TALLY_WHOLE = f"""
-SELECT count(*), count(*) FILTER (WHERE {_IS_OWN}), max(j.url_age_s) FILTER (WHERE {_IS_OWN})
+SELECT count(*), count(*) FILTER (WHERE {_IS_OWN}), max(j.url_age_s) FILTER (WHERE {_IS_OWN}),
+    count(*) FILTER (WHERE {_IS_PRUNED})
 FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND {_IS_WHOLE}
 """  # noqa: S608 - from the text above
 _TALLY_REST = f"""
 SELECT iif(j.state IN ('buying', 'bought') AND j.holder IN (SELECT value FROM json_each(?)), 'planned', j.state),
     {_IS_OWN} AS own, j.verdict IS 'wrong_shape' AS wrong, j.settled, j.passing,
     j.state = 'failed' AND j.error_kind IS 'unfit_row' AS unfit,
-    count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s)
+    count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s), count(*) FILTER (WHERE {_IS_PRUNED})
 FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND NOT {_IS_WHOLE} GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - from the text above
 
@@ -27,18 +30,19 @@ FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND NOT {_IS_WHOLE
 def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tally:
     """What has become of the rows a run has seen, and of its money; what another buys is still planned here."""
     counts = dict.fromkeys(("stored", "reused", "failed", "unknown", "lost", "spoiled", "planned"), 0)
-    whole, own, oldest = connection.execute(_TALLY_WHOLE, (run,)).get
+    whole, own, oldest, pruned = connection.execute(_TALLY_WHOLE, (run,)).get
     counts["stored"], counts["reused"] = own, whole - own
     wrong_shape = settled = passing = bought = unfit = 0
     seen = connection.execute("SELECT count(*) FROM placements WHERE run = ?", (run,)).get
     elsewhere = json.dumps(sorted(hands.others(connection, run=run, alive=alive)))
-    for state, mine, wrong, accepted, again, misfit, number, first, age in (
+    for state, mine, wrong, accepted, again, misfit, number, first, age, gone in (
         connection.execute(_TALLY_REST, (elsewhere, run)) if seen > whole else ()
     ):
         counts[_counted_as(JobState(state), own=bool(mine))] += number
         settled += number if accepted else 0
         passing += number if again and state == JobState.FAILED else 0
         unfit += number if misfit else 0
+        pruned += gone
         bought += first if state == JobState.BOUGHT else 0
         if mine and state == JobState.STORED:
             wrong_shape += number if wrong else 0
@@ -54,6 +58,7 @@ def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tall
     return Tally(
         **counts,
         unfit=unfit,
+        pruned=pruned,
         settled=settled,
         passing=passing,
         bought=bought,

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.ledger import sums
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
-from pipeline.ledger.presence import digest
+from pipeline.ledger.presence import PRUNED, digest
 from pipeline.ledger.states import JobState
 from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
@@ -105,7 +105,8 @@ def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
     findings = []
     for key, path, sha256, size in connection.execute(
         "SELECT j.key, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE j.state = 'stored' AND p.path IS NOT NULL"
+        " WHERE j.state = 'stored' AND p.path IS NOT NULL AND j.error_kind IS NOT ?",
+        (PRUNED,),
     ):
         pictures += 1
         file = folder / path

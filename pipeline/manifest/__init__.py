@@ -3,6 +3,6 @@
 from pipeline.manifest.loading import load_manifest
 from pipeline.manifest.manifest import Manifest
 from pipeline.manifest.schema import json_schema
-from pipeline.manifest.settings import Limits
+from pipeline.manifest.settings import Limits, Notify
 
-__all__ = ["Limits", "Manifest", "json_schema", "load_manifest"]
+__all__ = ["Limits", "Manifest", "Notify", "json_schema", "load_manifest"]

@@ -14,6 +14,7 @@ from pipeline.manifest.schema import (
     LimitsKeys,
     ManifestFile,
     ManifestHead,
+    NotifyKeys,
     OutputKeys,
     ProviderKeys,
     RowsKeys,
@@ -29,6 +30,7 @@ _KEYS: dict[str, list[str]] = {
     "provider": list(ProviderKeys.model_fields),
     "limits": list(LimitsKeys.model_fields),
     "defaults": list(DefaultsKeys.model_fields),
+    "notify": list(NotifyKeys.model_fields),
     "output": list(OutputKeys.model_fields),
     "jobs": list(RowsKeys.model_fields),
 }

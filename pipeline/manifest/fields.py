@@ -91,10 +91,12 @@ def _read_whole_or_template(value: Any) -> int | str:
 
 
 def _read_switch_or_template(value: Any) -> bool | str:
-    if _is_template(value):
-        return str(value)
+    return str(value) if _is_template(value) else _read_switch(value)
+
+
+def _read_switch(value: Any) -> bool:
     resolved = read_number(value)
-    if type(resolved) is not bool:
+    if not isinstance(resolved, bool):
         raise _wrong("must be true or false", "without quotes")
     return resolved
 
@@ -152,6 +154,7 @@ WholeOrTemplate = Annotated[
     BeforeValidator(_read_whole_or_template),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string", "pattern": _PLACEHOLDER}]}),
 ]
+Switch = Annotated[bool, BeforeValidator(_read_switch)]
 SwitchOrTemplate = Annotated[
     bool | str,
     BeforeValidator(_read_switch_or_template),
@@ -199,6 +202,18 @@ def read_base_url(value: Any) -> str:
         raise _wrong("must be an address such as https://api.example.com/v1", "without a user, a query or a fragment")
     if match[1] == "http" and not _is_here(match[2]):
         raise _wrong("would send the key in the clear", "write https://")
+    return text
+
+
+def read_webhook(value: Any) -> str:
+    """Take a webhook's address; what is refused is never shown, since such an address may be a secret by itself.
+
+    Raises:
+        PydanticCustomError: It is no https address (or http on this machine), or carries a password.
+    """
+    text = read_text(value)
+    if not re.fullmatch(r"(https://[^\s/?#@\\]+|http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?)([/?][^\s#]*)?", text):
+        raise _wrong("must be an address such as https://hooks.example.com/T0", "https, without a user or a fragment")
     return text
 
 

@@ -18,7 +18,7 @@ from pipeline.manifest.manifest import Manifest
 from pipeline.manifest.naming import WORDS, Naming, check_name, naming_of, safe_part
 from pipeline.manifest.recipe import Offer
 from pipeline.manifest.schema import ManifestHead, OutputKeys
-from pipeline.manifest.settings import limits_of, profile_of
+from pipeline.manifest.settings import Notify, limits_of, notify_of, profile_of
 from pipeline.manifest.template import words_in
 from pipeline.manifest.tree import Mapping as MappingNode
 from pipeline.manifest.tree import Node, Sequence, parse, place_of, plain_data
@@ -109,6 +109,7 @@ class _Loading:
         profile = self._profile(head)
         compiler = self._compiler(checked, profile)
         entries = self._entries(compiler)
+        notify = self._notify(head)
         naming = self._naming(head.output, name, edition, compiler.variables)
         if self._complaints.problems:
             compiler.judge_defaults()
@@ -121,6 +122,8 @@ class _Loading:
             profile=profile,
             limits=limits_of(head.limits),
             naming=naming,
+            notify=notify,
+            embed_metadata=head.output.embed_metadata,
             entries=tuple(entries),
         )
 
@@ -181,6 +184,14 @@ class _Loading:
         except UnfitError as exc:
             for fault in exc.each():
                 self._note(("provider", *filter(None, [fault.key])), fault)
+            return None
+
+    def _notify(self, head: ManifestHead) -> Notify | None:
+        try:
+            return None if head.notify is None else notify_of(head.notify)
+        except UnfitError as exc:
+            for fault in exc.each():
+                self._note(("notify", *filter(None, [fault.key])), fault)
             return None
 
     def _edition(self, text: str, name: str) -> str:

@@ -8,7 +8,7 @@ from pipeline.catalog import Profile
 from pipeline.job import Job, PictureRequest, UnfitRow, digest_of, job_key
 from pipeline.manifest.entries import Entry, Misfit, RowsEntry, Wanted
 from pipeline.manifest.naming import Named, Naming
-from pipeline.manifest.settings import Limits
+from pipeline.manifest.settings import Limits, Notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,8 @@ class Manifest:
         limits: How much at once, and how much money at most.
         naming: Where pictures go.
         entries: What ``jobs:`` holds, in order.
+        notify: Who is told how a run ended; None: nobody.
+        embed_metadata: Whether pictures' files carry their prompt, model, seed and key.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Manifest:
     limits: Limits
     naming: Naming
     entries: tuple[Entry, ...]
+    notify: Notify | None = None
+    embed_metadata: bool = False
 
     @property
     def rows_files(self) -> tuple[Path, ...]:

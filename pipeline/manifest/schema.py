@@ -16,6 +16,7 @@ from pipeline.manifest.fields import (
     ProfileName,
     RatioText,
     Seconds,
+    Switch,
     SwitchOrTemplate,
     Text,
     Texts,
@@ -30,6 +31,7 @@ from pipeline.manifest.fields import (
     read_path,
     read_text,
     read_version,
+    read_webhook,
 )
 
 #: Pictures of each job.
@@ -42,6 +44,8 @@ _Hosts = Annotated[tuple[_Host, ...], BeforeValidator(read_hosts), Field(strict=
 _Version = Annotated[Literal[1], BeforeValidator(read_version)]
 _Word = Annotated[Wire, BeforeValidator(read_text)]
 _LogKind = Annotated[LogKind, BeforeValidator(read_text)]
+_Webhook = Annotated[str, BeforeValidator(read_webhook), WithJsonSchema({"type": "string", "format": "uri"})]
+_When = Annotated[Literal["finish", "trouble"], BeforeValidator(read_text)]
 _Path = Annotated[str, BeforeValidator(read_path)]
 _OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
 _Variables = dict[str, Texts]
@@ -83,6 +87,7 @@ class OutputKeys(_Written):
 
     folder: Text = Field("{name}/{edition}", description="Folders, with placeholders; empty parts are dropped.")
     file: Text = Field("{index:05}-{slug}-{ratio}", description="The file's name, without its suffix.")
+    embed_metadata: Switch = Field(default=False, description="Whether files carry their prompt, model, seed and key.")
 
 
 class LogKeys(_Written):
@@ -107,6 +112,15 @@ class ProviderKeys(_Written):
     prices: dict[str, Price] = Field({}, description="US dollars a picture, by model; added to the profile's.")
     credit_factor: Factor | None = Field(None, ge=1, le=10, description="What a dollar paid is credited as.")
     log: LogKeys | None = Field(None, description="Where the provider tells what it billed, for reconcile.")
+
+
+class NotifyKeys(_Written):
+    """Who is told how a run ended, when there is news."""
+
+    webhook: _Webhook | None = Field(None, description="Is sent the run's JSON; https, no credentials, no redirects.")
+    webhook_env: _EnvName | None = Field(None, description="The environment variable that holds the webhook's address.")
+    command: Texts | None = Field(None, description="A program and its arguments; has the run's JSON on its stdin.")
+    on: tuple[_When, ...] = Field(("finish", "trouble"), strict=False, min_length=1, description="When to tell.")
 
 
 class JobKeys(DefaultsKeys):
@@ -169,6 +183,7 @@ class ManifestHead(_Written):
         default_factory=DefaultsKeys, description="What each job has unless it says otherwise."
     )
     output: OutputKeys = Field(default_factory=OutputKeys, description="Where pictures go, inside the output folder.")
+    notify: NotifyKeys | None = Field(None, description="Who is told how a run ended, when there is news.")
 
 
 class ManifestFile(ManifestHead):

@@ -1,10 +1,10 @@
 """The only module that turns a manifest's provider and limits into what the stages take: a Profile and Limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.catalog import Profile, ProviderLog, models, profiles
 from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
-from pipeline.manifest.schema import LimitsKeys, ProviderKeys
+from pipeline.manifest.schema import LimitsKeys, NotifyKeys, ProviderKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,38 @@ class Limits:
     total_microusd: int | None = None
     resend_microusd: int | None = None
     max_throttle_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told how a run ended.
+
+    Attributes:
+        webhook: An address; perhaps a secret.
+        webhook_env: The environment variable that holds it instead.
+        command: A program and its arguments.
+        on: When: ``finish``, ``trouble`` or both.
+    """
+
+    webhook: str = field(default="", repr=False)
+    webhook_env: str = ""
+    command: tuple[str, ...] = ()
+    on: tuple[str, ...] = ("finish", "trouble")
+
+
+def notify_of(keys: NotifyKeys) -> Notify:
+    """Take it as written.
+
+    Raises:
+        UnfitError: It names nobody to tell, or two addresses.
+    """
+    if keys.webhook and keys.webhook_env:
+        raise UnfitError("webhook_env", "names a second address", "keep one of webhook and webhook_env")
+    if not (keys.webhook or keys.webhook_env or keys.command):
+        raise UnfitError("", "names nobody to tell", "add webhook: https://... or command: [program, argument]")
+    return Notify(
+        webhook=keys.webhook or "", webhook_env=keys.webhook_env or "", command=keys.command or (), on=keys.on
+    )
 
 
 def limits_of(keys: LimitsKeys) -> Limits:

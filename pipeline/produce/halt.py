@@ -1,6 +1,6 @@
 """The one decision to stop buying: who took it, why, and how whatever waits to buy is told."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,7 +25,8 @@ class Cause:
 class Halt:
     """Stops buying once, for any number of causes; what is paid goes on to be fetched and stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_cause: Callable[[Cause], None] | None = None) -> None:
+        self._on_cause = on_cause
         self.causes: list[Cause] = []
         self._scopes: set[anyio.CancelScope] = set()
 
@@ -37,7 +38,10 @@ class Halt:
     def call(self, code: ExitCode, message: str, *, needs: str = "") -> None:
         """Stop buying; the first cause of a kind is kept, later ones of the same kind say nothing new."""
         if all(cause.code != code for cause in self.causes):
-            self.causes.append(Cause(code=code, message=message, needs=needs))
+            cause = Cause(code=code, message=message, needs=needs)
+            self.causes.append(cause)
+            if self._on_cause is not None:
+                self._on_cause(cause)
         for scope in self._scopes:
             scope.cancel()
 

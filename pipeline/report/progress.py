@@ -1,6 +1,7 @@
 """Showing a run while it goes on: a live display on a terminal, a plain line every few seconds elsewhere."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import IO
 
 import anyio
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.money import format_usd
+from pipeline.report.events import EventName, Log
 from pipeline.report.snapshot import Snapshot
 
 #: Seconds between two looks on a terminal, and between two plain lines elsewhere.
@@ -34,6 +36,17 @@ async def show_lines(snapshot: Callable[[], Snapshot], stream: IO[str], *, every
     while True:
         await anyio.sleep(every_s)
         print(line_of(snapshot()), file=stream, flush=True)
+
+
+async def show_events(log: Log, snapshot: Callable[[], Snapshot], *, every_s: float = LINE_EVERY_S) -> None:
+    """Log how far the run is every few seconds until cancelled."""
+    while True:
+        await anyio.sleep(every_s)
+        now = asdict(snapshot())
+        for name in ("spent", "budget"):
+            amount = now.pop(f"{name}_microusd")
+            now[f"{name}_usd"] = None if amount is None else format_usd(amount)
+        log(EventName.PROGRESS, now)
 
 
 def line_of(now: Snapshot) -> str:

@@ -175,7 +175,8 @@ class Summary:
             (self.wrong_shape, shapes),
             (self.skipped + self.passing, self._rest()),
         )
-        return [line for number, line in lines if number > 0]
+        told = [line for number, line in lines if number > 0]
+        return told or [f"To prove every picture and every sum again: fluxbatch ledger verify{self._places()}"]
 
     def _rest(self) -> str:
         """How to get what was not bought, by what kept it from being bought."""

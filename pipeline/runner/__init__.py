@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -12,11 +13,12 @@ import anyio.to_thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.deliver import prepare_output
 from pipeline.errors import OutputError, leading
-from pipeline.ledger import LedgerWriter, Policy, hold
+from pipeline.ledger import LedgerWriter, Policy, Run, hold
 from pipeline.manifest import Manifest, load_manifest
-from pipeline.money import parse_usd
+from pipeline.money import format_usd, parse_usd
 from pipeline.provider import ImagesClient
 from pipeline.report import Summary
+from pipeline.report.events import EventName
 from pipeline.runner.endpoint import configured, open_endpoint
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.patience import Patience
@@ -70,10 +72,15 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         )
         shop = ImagesClient(api, base_url=endpoint.base_url, wire=profile.wire, window_s=profile.window_s, clock=clock)
         tools = Tools(ledger=ledger, run=begun, shop=shop, downloads=downloads, clock=clock)
+        if options.log is not None:
+            options.log(EventName.RUN_BEGUN, _facts(begun, options.budget_of(manifest)))
         try:
-            return await Shift(manifest, options, tools).work()
+            summary = await Shift(manifest, options, tools).work()
         except ExceptionGroup as group:
             raise leading(group) from group
+        if options.log is not None:
+            options.log(EventName.RUN_ENDED, summary.as_json() | {"notes": summary.notes, "troubles": summary.troubles})
+        return summary
 
 
 def run(
@@ -115,6 +122,17 @@ def run(
         environment=os.environ if environment is None else environment,
     )
     return anyio.run(partial(run_async, loaded, options))
+
+
+def _facts(begun: Run, budget: int | None) -> dict[str, Any]:
+    """What a log says of a run that begins."""
+    return {
+        "run_id": begun.run_id,
+        "manifest": begun.manifest,
+        "edition": begun.edition,
+        "simulated": begun.simulated,
+        "budget_usd": None if budget is None else format_usd(budget, places=2),
+    }
 
 
 def _make_folder(folder: Path) -> None:

@@ -90,7 +90,7 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         own_budget=options.own_budget,
         causes=tuple(cause.code for cause in end.causes),
         needs=next((cause.needs for cause in end.causes if cause.needs), ""),
-        notes=(*(f"Stopped: {cause.message}" for cause in end.causes), *end.notes, *_leftovers(end)),
+        notes=(*(f"Stopped: {cause.message}" for cause in end.causes), *end.notes, *_leftovers(end), *_pruned(end)),
         troubles=(*(_told(trouble) for trouble in end.troubles), *end.misplaced),
     )
 
@@ -99,6 +99,12 @@ def _leftovers(end: End) -> list[str]:
     if not end.leftovers:
         return []
     return [f"{end.leftovers} bought by an earlier run can still be fetched: run again now"]
+
+
+def _pruned(end: End) -> list[str]:
+    if not end.tally.pruned:
+        return []
+    return [f"{end.tally.pruned:,} kept from before were pruned: their files are gone; a new edition buys new ones"]
 
 
 def _told(trouble: Trouble) -> str:

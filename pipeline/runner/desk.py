@@ -1,10 +1,12 @@
 """Where buying, fetching and the ledger meet: each side's seam, filled with the others."""
 
 from pathlib import Path
+from typing import Any
 
 from pipeline.deliver import (
     INLINE,
     Backlog,
+    Caption,
     DeliveryEvent,
     DeliveryQueue,
     EventKind,
@@ -16,6 +18,7 @@ from pipeline.deliver import (
 from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Picture, Reservation, Run
 from pipeline.provider import Answer
+from pipeline.report.events import EventName, Notice
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
 
@@ -23,8 +26,9 @@ from pipeline.runner.places import Places
 class Desk:
     """The producer's way to the download side: asks for leave, hands over what is bought."""
 
-    def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue) -> None:
+    def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue, captions: bool = False) -> None:
         self._output = output
+        self._captions = captions
         self._room = Room(output)
         self._backlog = backlog
         self._queue = queue
@@ -56,8 +60,14 @@ class Desk:
                 answered=answer.answered,
                 path=job.path,
                 ratio=job.request.ratio,
+                caption=_caption(job) if self._captions else None,
             )
         )
+
+
+def _caption(job: Job) -> Caption:
+    request = job.request
+    return Caption(prompt=request.prompt, model=request.model, seed=request.seed, key=job.key)
 
 
 class Recorder:
@@ -101,14 +111,27 @@ class Ear:
 
     def hear(self, event: DeliveryEvent) -> None:
         """Take one event of the courier's."""
+        purchase = event.purchase
+        facts = {"key": purchase.job_key, "attempt": purchase.attempt, "path": purchase.path}
+        facts |= {"url_age_s": round(event.age_s, 3)}
         match event.kind:
             case EventKind.STORED:
                 self.stored += 1
+                self._log(EventName.PICTURE_STORED, facts | {"path": event.message})
             case EventKind.HALF_WINDOW:
-                self._options.notice(
-                    f"warning: {event.purchase.path}: its URL is {event.age_s:.0f} s old, half of its life is over"
-                )
+                told = f"warning: {purchase.path}: its URL is {event.age_s:.0f} s old, half of its life is over"
+                self._options.notice(Notice.of(EventName.URL_AGEING, told, **facts))
             case EventKind.LOST | EventKind.SPOILED:
-                self._options.notice(f"{event.purchase.path}: paid and {event.kind}: {event.message}")
-            case EventKind.STARTED | EventKind.RETRY | EventKind.LEFT:
+                name = EventName.PICTURE_LOST if event.kind is EventKind.LOST else EventName.PICTURE_SPOILED
+                told = f"{purchase.path}: paid and {event.kind}: {event.message}"
+                self._options.notice(Notice.of(name, told, **facts))
+            case EventKind.RETRY:
+                self._log(EventName.FETCH_RETRIED, facts | {"message": event.message})
+            case EventKind.LEFT:
+                self._log(EventName.FETCH_LEFT, facts | {"message": event.message})
+            case EventKind.STARTED:
                 pass
+
+    def _log(self, name: EventName, facts: dict[str, Any]) -> None:
+        if self._options.log is not None:
+            self._options.log(name, facts)

@@ -1,6 +1,7 @@
 """Where secrets come from: an environment variable, or a file that nobody else may use. Only this module reads one."""
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Mapping
@@ -43,7 +44,40 @@ def secret(environment: Mapping[str, str], variable: str) -> str:
     return value
 
 
+def environment_of(path: Path) -> dict[str, str]:
+    """The variables that a private file sets, a ``NAME=value`` a line; a ``#`` begins a comment line.
+
+    Quotes around a value are taken off, as systemd does; nothing is expanded, and no shell reads it.
+
+    Raises:
+        ConfigurationError: It is not this user's (or root's) alone, cannot be read, or a line sets nothing. What is in
+            it is never shown.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(_held(path, "--env-file").decode("utf-8", "replace").splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = re.fullmatch(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", text)
+        if match is None:
+            raise _refused(path, "--env-file", f"line {number} sets no variable", "write NAME=value")
+        value = match[2].strip()
+        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+        found[match[1]] = value[1:-1] if quoted else value
+    return found
+
+
 def _read(path: Path, variable: str) -> str:
+    text = _held(path, variable).decode("utf-8", "replace").strip()
+    if not text:
+        raise _refused(path, variable, "is empty", "write the key into it, on one line")
+    if len(text.splitlines()) > 1:
+        raise _refused(path, variable, "holds more than one line", "leave only the key in it")
+    return text
+
+
+def _held(path: Path, variable: str) -> bytes:
+    """What a private file holds."""
     try:
         # Non-blocking, so that a pipe without a writer is refused rather than waited for.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
@@ -59,12 +93,7 @@ def _read(path: Path, variable: str) -> str:
         os.close(handle)
     if len(content) > MAX_KEY_FILE_BYTES:
         raise _refused(path, variable, f"is over {MAX_KEY_FILE_BYTES:,} bytes, which is no key", "name the key's file")
-    text = content.decode("utf-8", "replace").strip()
-    if not text:
-        raise _refused(path, variable, "is empty", "write the key into it, on one line")
-    if len(text.splitlines()) > 1:
-        raise _refused(path, variable, "holds more than one line", "leave only the key in it")
-    return text
+    return content
 
 
 def _check(handle: int, path: Path, variable: str) -> None:
@@ -100,4 +129,4 @@ def _refused(path: Path, variable: str, fault: str, remedy: str) -> Configuratio
     return ConfigurationError(f"{variable}: {path} {fault}", remedy=remedy)
 
 
-__all__ = ["FILE_SUFFIX", "MAX_KEY_FILE_BYTES", "secret"]
+__all__ = ["FILE_SUFFIX", "MAX_KEY_FILE_BYTES", "environment_of", "secret"]

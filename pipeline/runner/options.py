@@ -9,7 +9,9 @@ from typing import Any
 from pipeline.ledger import Caps, Policy
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan
+from pipeline.produce.halt import Cause
 from pipeline.report import Snapshot
+from pipeline.report.events import EventName, Log
 from pipeline.runner.stop import Stop
 
 #: Shows a run while it goes on; is cancelled at its end.
@@ -39,7 +41,8 @@ class RunOptions:
         words: Other options, as words, that a next run needs to be the same: they go into the advice of the summary.
         watch: Shows progress.
         confirm: Asked, where no budget is set at all, whether to spend what the plan says; None: not asked.
-        notice: Told, in one line, of what people should see at once.
+        notice: Told, in one line, of what people should see at once; a ``Notice`` where that is an event with a name.
+        log: Told of every other event; None: nobody listens.
     """
 
     output: Path = Path("output")
@@ -57,11 +60,17 @@ class RunOptions:
     watch: Watch | None = None
     confirm: Callable[[Plan], Coroutine[Any, Any, bool]] | None = None
     notice: Callable[[str], None] = _quiet
+    log: Log | None = None
 
     @property
     def ledger_path(self) -> Path:
         """The ledger's file."""
         return self.ledger or self.output / "ledger.db"
+
+    def on_cause(self, cause: Cause) -> None:
+        """Log why buying stops."""
+        if self.log is not None:
+            self.log(EventName.BUYING_STOPPED, {"exit_code": int(cause.code), "message": cause.message})
 
     def budget_of(self, manifest: Manifest) -> int | None:
         """The budget of this manifest and edition, in micro-dollars."""

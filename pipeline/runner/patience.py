@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerBusyError
+from pipeline.report.events import EventName, Notice
 from pipeline.runner.options import RunOptions
 from pipeline.runner.stop import unless_stopped
 
@@ -40,5 +41,6 @@ class Patience:
                     raise
                 if not self._told:
                     self._told = True
-                    self._options.notice(f"waiting for up to {left_s:.0f} s: {error.message}")
+                    told = f"waiting for up to {left_s:.0f} s: {error.message}"
+                    self._options.notice(Notice.of(EventName.LEDGER_AWAITED, told))
             await unless_stopped(self._options.stop, partial(self._clock.sleep, min(LOOK_EVERY_S, left_s)))

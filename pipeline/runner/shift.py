@@ -10,15 +10,17 @@ import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool
+from pipeline.deliver import Backlog, Caption, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool
 from pipeline.errors import ExitCode, FluxbatchError
-from pipeline.ledger import LedgerWriter, Run
+from pipeline.ledger import LedgerWriter, Run, Unfetched
 from pipeline.manifest import Manifest
 from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
+from pipeline.report.events import EventName, Notice
 from pipeline.runner.closing import End, summarize
 from pipeline.runner.desk import Desk, Ear, Recorder
+from pipeline.runner.logged import LoggedBook
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
 from pipeline.runner.stop import Stop
@@ -52,7 +54,7 @@ class Shift:
         self._rescued = 0  # of an earlier run, and stored before the planner looked: it counts them as there
         self._afield = 0  # stored where this run does not look, or wanted there
         self._misplaced: list[str] = []
-        self.halt = Halt()
+        self.halt = Halt(options.on_cause)
         self._ear = Ear(options)
         workers = manifest.limits.downloads
         self._backlog = Backlog(workers=workers, window_s=manifest.profile.window_s, clock=tools.clock)
@@ -77,8 +79,10 @@ class Shift:
                 resends=options.caps_of(manifest).resend is not None,
             ),
             shop=tools.shop,
-            book=tools.ledger,
-            delivery=Desk(output=options.output, backlog=self._backlog, queue=self._queue),
+            book=tools.ledger if options.log is None else LoggedBook(tools.ledger, options.log),
+            delivery=Desk(
+                output=options.output, backlog=self._backlog, queue=self._queue, captions=manifest.embed_metadata
+            ),
             halt=self.halt,
             clock=tools.clock,
         )
@@ -165,19 +169,26 @@ class Shift:
                 deadline=left.deadline,
                 path=path,
                 ratio=parse_ratio(left.ratio) if left.ratio else None,
+                caption=self._caption(left),
             )
             for left in lefts
             if (path := self._places.in_output(left.wanted)) is not None
         ]
         if not waiting:
             return
-        self._options.notice(f"{len(waiting)} bought and not stored by {whose}")
+        told = f"{len(waiting)} bought and not stored by {whose}"
+        self._options.notice(Notice.of(EventName.RESCUE_BEGUN, told, pictures=len(waiting)))
         queue = DeliveryQueue(len(waiting))
         for purchase in waiting:
             self._backlog.adopt()
             await queue.put(purchase)
         queue.close()
         await run_pool(queue, self._courier, crew=self._crew)
+
+    def _caption(self, left: Unfetched) -> Caption | None:
+        if not self._manifest.embed_metadata:
+            return None
+        return Caption(prompt=left.prompt, model=left.model, seed=left.seed, key=left.key)
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""

@@ -10,6 +10,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.errors import StoppedError
+from pipeline.report.events import EventName, Notice
 
 T = TypeVar("T")
 
@@ -91,7 +92,8 @@ async def _listen(heard: AsyncIterator[signal.Signals], stop: Stop, notice: Call
                 stop.ask(name)
                 group.start_soon(_announce, name, notice)
             elif number != signal.SIGHUP and anyio.current_time() >= told_at:
-                notice(f"{name} again: leaving at once; what is under way is held as unknown")
+                told = f"{name} again: leaving at once; what is under way is held as unknown"
+                notice(Notice.of(EventName.STOP_ASKED, told, signal=name))
                 stop.ask(name)
 
 
@@ -100,7 +102,8 @@ async def _announce(name: str, notice: Callable[[str], None]) -> None:
     try:
         await anyio.sleep(ONE_WISH_S)
     finally:
-        notice(f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)")
+        told = f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)"
+        notice(Notice.of(EventName.STOP_ASKED, told, signal=name))
 
 
 async def unless_stopped(stop: Stop | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -32,6 +32,7 @@ class LookupTransport:
         *,
         base_url: str,
         token: str,
+        scheme: str = "",
         headers: Mapping[str, str] | None = None,
         timeouts: ApiTimeouts = _TIMEOUTS,
     ) -> None:
@@ -39,7 +40,8 @@ class LookupTransport:
 
         Args:
             base_url: Of which scheme, host and port count.
-            token: Sent as it is in ``Authorization``, without a word before it.
+            token: Sent in ``Authorization``.
+            scheme: What stands before it there, with its blank; nothing for the log of one-api.
             headers: To send besides.
             timeouts: How long to wait for what.
 
@@ -49,9 +51,10 @@ class LookupTransport:
         target = parse_base_url(base_url)
         self._origin = target.url.origin()
         self.host = target.origin.authority
+        self.base_path = target.url.raw_path.rstrip("/")
         self._token = usable_secret(token, "log token")
         others = {name: usable_secret(value, name) for name, value in (headers or {}).items()}
-        self._headers = others | ({"Authorization": self._token} if self._token else {})
+        self._headers = others | ({"Authorization": scheme + self._token} if self._token else {})
         self._timeouts = timeouts
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None

@@ -132,3 +132,37 @@ async def test_elsewhere_a_plain_line_comes_every_few_seconds(workspace: Workspa
     assert ended.code == 0
     assert ended.err == "[0:05] 0/2 there · 2 in flight · 0 to fetch · $0.000 spent\n"
     assert "\x1b" not in ended.out + ended.err
+
+
+_COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:3[0-7]|9[0-7]|38;[0-9;]+)m")
+
+
+@pytest.mark.parametrize("width", [40, 200])
+async def test_colours_are_for_terminals_and_for_those_who_want_them(workspace: Workspace, width: int) -> None:
+    workspace.environment |= {"TERM": "xterm-256color", "COLUMNS": str(width)}
+    manifest = workspace.manifest("One", provider="simulator", limits={"budget_usd": 1})
+    for no_colour in ("", "1"):
+        workspace.environment["NO_COLOR"] = no_colour
+        screen = FakeScreen(workspace.told)
+        try:
+            ended = await workspace.fluxbatch("run", manifest, stdout=screen.terminal, stderr=screen.terminal)
+            assert ended.code == 0
+            assert bool(_COLOUR.search(screen.text())) is not bool(no_colour)
+            assert screen.plain().rstrip().endswith("fluxbatch ledger verify")
+        finally:
+            screen.close()
+    piped = await workspace.fluxbatch("run", manifest)
+    assert "\x1b" not in piped.out + piped.err
+
+
+async def test_each_command_on_the_way_ends_with_the_next_one(workspace: Workspace) -> None:
+    manifest = workspace.manifest("One", provider="simulator", limits={"budget_usd": 1})
+    terms = ("--limit", "1", "--budget", "0.5", "--rebuy-lost", "--output", "my pictures")
+    checked = await workspace.fluxbatch("check", manifest)
+    assert checked.out.splitlines()[-1] == "-> fluxbatch plan batch.yaml"
+    planned = await workspace.fluxbatch("plan", manifest, *terms)
+    told = "-> fluxbatch run batch.yaml --output 'my pictures' --limit 1 --budget 0.500 --rebuy-lost"
+    assert planned.out.splitlines()[-1] == told
+    ran = await workspace.fluxbatch("run", manifest, *terms)
+    assert ran.out.splitlines()[-1].endswith("fluxbatch ledger verify --output 'my pictures'")
+    assert (await workspace.fluxbatch("ledger", "verify", "--output", "my pictures")).code == 0

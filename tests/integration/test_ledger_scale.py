@@ -69,7 +69,7 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_where_it_stands(tm
     path = tmp_path / "ledger.db"
     open_writing(path).close()
     connection = apsw.Connection(str(path))
-    connection.execute("DROP INDEX placements_in_order; PRAGMA user_version = 2")
+    connection.execute("DROP INDEX placements_in_order; ALTER TABLE runs DROP COLUMN caps; PRAGMA user_version = 2")
     connection.close()
 
     connection = open_writing(path)

@@ -251,7 +251,9 @@ def test_a_manifest_whose_name_is_no_text_can_be_checked(tmp_path: Path, capsys:
     with pytest.raises(SystemExit) as ended:
         main(["check", str(file)])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.endswith("caf\\udce9.yaml: 1 jobs, nothing wrong\n")
+    said, then = capsys.readouterr().out.splitlines()
+    assert said.endswith("caf\\udce9.yaml: 1 jobs, nothing wrong")
+    assert "fluxbatch plan" in then
 
 
 def test_what_libraries_log_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,6 +141,7 @@ def test_a_run_that_went_well() -> None:
         "spring: 8 stored, in 12.3 s",
         "Spent $0.280; $0.315 of this manifest's $5.00 budget is used",
         "Pictures are in output; the oldest URL was 1.9 s old when stored",
+        "To prove every picture and every sum again: fluxbatch ledger verify",
     ]
 
 
@@ -148,6 +149,7 @@ def test_a_run_with_nothing_to_do() -> None:
     assert summary(stored=0, spend_microusd=0, budget_microusd=None).lines() == [
         "spring: nothing to do, in 12.3 s",
         "Spent $0.000",
+        "To prove every picture and every sum again: fluxbatch ledger verify",
     ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -20,6 +21,7 @@ from pipeline.deliver import (
 )
 from pipeline.ledger import Caps, Ledger, LedgerWriter, Policy, Reservation, Row, Run
 from pipeline.ratio import Ratio
+from pipeline.report.events import EventName, Notice
 from pipeline.runner import RunOptions
 from pipeline.runner.desk import Desk, Ear, Recorder
 from pipeline.runner.places import Places
@@ -209,3 +211,26 @@ def test_the_rest_is_nobodys_concern(kind: EventKind) -> None:
     ear, told = heard(kind)
 
     assert (ear.stored, told) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (EventKind.STORED, EventName.PICTURE_STORED),
+        (EventKind.RETRY, EventName.FETCH_RETRIED),
+        (EventKind.LEFT, EventName.FETCH_LEFT),
+    ],
+)
+def test_what_people_need_not_see_is_logged_by_name_and_key(kind: EventKind, name: EventName) -> None:
+    logged: list[tuple[EventName, Any]] = []
+    ear = Ear(replace(RunOptions(), log=lambda event, facts: logged.append((event, facts))))
+    ear.hear(DeliveryEvent(kind=kind, purchase=PURCHASE, age_s=301.2, message="HTTP 404"))
+    [(event, facts)] = logged
+    assert (event, facts["key"], facts["attempt"]) == (name, PURCHASE.job_key, PURCHASE.attempt)
+    assert "url" not in facts
+
+
+def test_what_people_see_says_which_event_it_is() -> None:
+    _, told = heard(EventKind.HALF_WINDOW, EventKind.LOST, EventKind.SPOILED)
+    notices = [notice for notice in told if isinstance(notice, Notice)]
+    assert [notice.event for notice in notices] == ["url_ageing", "picture_lost", "picture_spoiled"]

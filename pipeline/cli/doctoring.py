@@ -1,0 +1,58 @@
+"""``fluxbatch doctor``: what a run would need, and what to mend."""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.catalog import Profile, profiles
+from pipeline.clock import SystemClock
+from pipeline.errors import UsageError
+from pipeline.manifest import load_manifest
+from pipeline.report import to_json
+from pipeline.runner.doctor import examine
+
+_STYLES = {"ok": "green", "warning": "yellow", "trouble": "bold red"}
+
+
+def doctor(*, manifest: Path | None, provider: str | None, output: Path, ledger: Path, json: bool) -> int:
+    """Examine this machine for a provider, and say what to do.
+
+    Raises:
+        UsageError: There is no such profile, or two are named.
+    """
+    profile = _profile(manifest, provider)
+    look = partial(examine, profile, output=output, ledger=ledger, environment=os.environ, clock=SystemClock())
+    found = anyio.run(look)
+    if json:
+        checks = [
+            {"name": check.name, "verdict": check.verdict, "message": check.message, "remedy": check.remedy}
+            for check in found.checks
+        ]
+        sys.stdout.write(
+            to_json({"provider": profile.name, "checks": checks, "exit_code": int(found.exit_code)}) + "\n"
+        )
+        return int(found.exit_code)
+    console = Console(highlight=False)
+    for check in found.checks:
+        line = Text(f"{check.verdict:8}", style=_STYLES[check.verdict]).append(f"{check.name:8} ", style="bold")
+        console.print(line.append(Text(check.message, style="not bold default")), soft_wrap=True)
+        if check.remedy:
+            console.print(Text(f"  -> {check.remedy}"), soft_wrap=True)
+    console.print(Text("-> fluxbatch run MANIFEST" if not found.exit_code else "-> mend this, then: fluxbatch doctor"))
+    return int(found.exit_code)
+
+
+def _profile(manifest: Path | None, provider: str | None) -> Profile:
+    if manifest is not None and provider is not None:
+        raise UsageError("name a manifest or a provider, not both", remedy="the manifest says its own")
+    if manifest is not None:
+        return load_manifest(manifest).profile
+    name = provider or "apiyi"
+    if name not in profiles():
+        raise UsageError(f"there is no provider profile named {name}", remedy=f"one of {', '.join(profiles())}")
+    return profiles()[name]

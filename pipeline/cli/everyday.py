@@ -1,0 +1,111 @@
+"""The commands around a run, as words: what there is to ask for, a manifest's start, a picture's story, the machine."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.cron_commands import cron_app
+from pipeline.cli.options import Debug, Json, LedgerFile, Output, ProviderName, ledger_path, same_places
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang them into the tree."""
+    app.command("init")(first)
+    app.command()(explain)
+    app.command()(doctor)
+    app.command()(prune)
+    app.add_typer(cron_app, name="cron")
+    for catalog in (models, ratios, schema):
+        app.command()(catalog)
+
+
+def first(
+    manifest: Annotated[Path, typer.Argument(metavar="FILE", help="The manifest to write.")] = Path("manifest.yaml"),
+    debug: Debug = False,
+) -> int:
+    """Write a commented first manifest that runs as it is, without a key."""
+    from pipeline.cli.beginning import write_first
+
+    return write_first(manifest)
+
+
+def explain(
+    named: Annotated[
+        str, typer.Argument(metavar="KEY|FILE", help="A job's key, or its first six digits or more; or a picture.")
+    ],
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Tell one picture's whole story: who wants it, what was asked when, what it cost, where it is."""
+    from pipeline.cli.explaining import explain as tell
+
+    return tell(ledger_path(output, ledger), named, words=same_places(output, ledger), json=json)
+
+
+def doctor(
+    manifest: Annotated[
+        Path | None, typer.Argument(metavar="MANIFEST", help="A manifest, for the provider it names.")
+    ] = None,
+    provider: ProviderName = None,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Look at all that a run needs (key, clock, disk, SQLite, ledger, network), spend nothing, say what to mend."""
+    from pipeline.cli.doctoring import doctor as look
+
+    path = output / "ledger.db" if ledger is None else ledger_path(output, ledger)
+    return look(manifest=manifest, provider=provider, output=output, ledger=path, json=json)
+
+
+def prune(
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, metavar="DAYS", help="Only what no run has wanted since.")
+    ] = 30.0,
+    pictures: Annotated[bool, typer.Option("--pictures", help="Pictures may go, too.")] = False,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="SIZE", help="Only as many as it takes, such as 20GB.")
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it, rather than say what would be done.")] = False,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Keep output and ledger in bounds: say what could go, or let it go; never money, a picture only with a word."""
+    from pipeline.cli.pruning import prune_ledger
+
+    return prune_ledger(
+        ledger_path(output, ledger),
+        older_than_days=older_than,
+        pictures=pictures,
+        max_size=max_size,
+        apply=apply,
+        words=same_places(output, ledger),
+        json=json,
+    )
+
+
+def models(json: Json = False, debug: Debug = False) -> int:
+    """List the models: prices, parameters, and when to use which."""
+    from pipeline.cli.catalog import show_models
+
+    return show_models(json=json)
+
+
+def ratios(json: Json = False, debug: Debug = False) -> int:
+    """List the ratios by use, with the size to expect."""
+    from pipeline.cli.catalog import show_ratios
+
+    return show_ratios(json=json)
+
+
+def schema(debug: Debug = False) -> int:
+    """Print the JSON schema of a manifest, for editors."""
+    from pipeline.cli.catalog import show_schema
+
+    return show_schema()
