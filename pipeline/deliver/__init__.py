@@ -8,7 +8,7 @@ from pipeline.deliver.deadline_queue import DeliveryQueue
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.fetch import Transport
 from pipeline.deliver.limits import Limits
-from pipeline.deliver.placing import FLOOR_BYTES, keep_inline, place, prepare_output
+from pipeline.deliver.placing import FLOOR_BYTES, keep_inline, place, prepare_output, taken
 from pipeline.deliver.pool import run_pool
 from pipeline.deliver.proof import Proof, UnprovenError, prove
 from pipeline.deliver.purchase import (
@@ -51,4 +51,5 @@ __all__ = [
     "prepare_output",
     "prove",
     "run_pool",
+    "taken",
 ]

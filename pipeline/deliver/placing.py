@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -10,12 +11,22 @@ import anyio
 
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.naming import name_file
-from pipeline.deliver.shelf import Shelf
+from pipeline.deliver.shelf import SUFFIXES, Shelf
 from pipeline.deliver.trouble import trouble
 from pipeline.errors import OutputError, StorageError
 
 #: A run starts with at least this much room: four bodies of the largest size, or some 250 ordinary pictures.
 FLOOR_BYTES = 256 * 1024 * 1024
+
+
+def taken(output: Path, paths: Iterable[str]) -> list[str]:
+    """Which of the final names that pictures may get are taken already, relative to the output folder. Blocks.
+
+    Args:
+        paths: Wanted places, as in ``Purchase.path``.
+    """
+    names = (f"{path}{suffix}" for path in paths for suffix in SUFFIXES.values())
+    return [name for name in names if (output / name).is_file()]
 
 
 async def keep_inline(output: Path, job_key: str, path: str, image: bytes, *, disk: Disk | None = None) -> None:

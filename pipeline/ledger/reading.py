@@ -76,6 +76,21 @@ def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced
     return found
 
 
+def unaccounted(connection: Connection, *, run: int, batch: int, paths: Sequence[str]) -> list[str]:
+    """Which of these files no row knows; none once an earlier run of the same manifest and edition has seen rows.
+
+    Args:
+        paths: Files that are there, relative to the ledger's folder.
+    """
+    if connection.execute("SELECT 1 FROM placements WHERE batch = ? AND run != ? LIMIT 1", (batch, run)).get:
+        return []
+    rows = connection.execute(
+        "SELECT path FROM placements WHERE path IN (SELECT value FROM json_each(?))", (json.dumps(paths),)
+    )
+    known = {path for (path,) in rows}
+    return [path for path in paths if path not in known]
+
+
 def troubles(connection: Connection, *, run: int, limit: int) -> list[Trouble]:
     """The first rows of a run whose job is failed, unknown, lost or spoiled, in the manifest's order."""
     rows = connection.execute(

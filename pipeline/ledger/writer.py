@@ -229,6 +229,10 @@ class LedgerWriter:
         """Rows of this run whose picture is stored, but not yet where they want it."""
         return await self._do(partial(reading.unplaced, run=run.id, folder=self.path.parent))
 
+    async def unaccounted(self, run: Run, paths: Sequence[str]) -> list[str]:
+        """Which of these files no row knows, where this is the first run of its manifest and edition here."""
+        return await self._do(partial(reading.unaccounted, run=run.id, batch=run.batch, paths=paths))
+
     async def tally(self, run: Run) -> Tally:
         """What has become of the rows this run has seen."""
         return await self._do(partial(tallying.tally, run=run.id, batch=run.batch, alive=self._alive))

@@ -2,7 +2,7 @@
 
 from pipeline.produce.halt import Cause, Halt
 from pipeline.produce.partners import Book, Delivery, Order, Shop, Terms
-from pipeline.produce.planner import Planner
+from pipeline.produce.planner import CHUNK, Planner
 from pipeline.produce.producer import Producer
 
-__all__ = ["Book", "Cause", "Delivery", "Halt", "Order", "Planner", "Producer", "Shop", "Terms"]
+__all__ = ["CHUNK", "Book", "Cause", "Delivery", "Halt", "Order", "Planner", "Producer", "Shop", "Terms"]

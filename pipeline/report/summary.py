@@ -185,6 +185,8 @@ class Summary:
             return f"The rest needs {self.needs or 'a larger budget'}; then: {self._again(budget='')}"
         if ExitCode.ACCOUNT in self.causes:
             return f"When the key is right and the account has money: {again}"
+        if ExitCode.CONFIGURATION in self.causes:
+            return f"When that is right: {again}"
         if ExitCode.UNAVAILABLE in self.causes:
             return f"When the provider serves again: {again}"
         return f"The rest is bought by running again: {again}"

@@ -10,11 +10,12 @@ import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Caption, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool
+from pipeline.deliver import Backlog, Caption, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool, taken
 from pipeline.errors import ExitCode, FluxbatchError
+from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Run, Unfetched
 from pipeline.manifest import Manifest
-from pipeline.produce import Halt, Order, Planner, Producer, Shop, Terms
+from pipeline.produce import CHUNK, Halt, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
 from pipeline.report.events import EventName, Notice
@@ -109,6 +110,7 @@ class Shift:
                 group.start_soon(self._count)
                 try:
                     await self._rescue("an earlier run: fetched first")
+                    await self._refuse_another_ledgers_pictures()
                     await self._buy()
                     await self._rescue("a run that died meanwhile: fetched now")
                     await self._place()
@@ -189,6 +191,26 @@ class Shift:
         if not self._manifest.embed_metadata:
             return None
         return Caption(prompt=left.prompt, model=left.model, seed=left.seed, key=left.key)
+
+    async def _refuse_another_ledgers_pictures(self) -> None:
+        """Buy nothing where a manifest that is new to this ledger finds its pictures there: they were paid for already.
+
+        The ledger was removed, or another one is meant. Only the first rows are looked for, as a sign of the rest.
+        """
+        with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
+            found = await anyio.to_thread.run_sync(self._taken)
+            strange = await self._tools.ledger.unaccounted(self._tools.run, [self._places.recorded(at) for at in found])
+            if strange:
+                self.halt.call(
+                    ExitCode.CONFIGURATION,
+                    f"{self._options.ledger_path} knows nothing of {strange[0]}, where this manifest's first rows want"
+                    f" their pictures ({len(strange)} found): if another ledger does, name it with --ledger, or put it"
+                    " back; to buy them once more, move them away",
+                )
+
+    def _taken(self) -> list[str]:
+        rows = islice(self._manifest.jobs(), min(self._options.limit or CHUNK, CHUNK))
+        return taken(self._options.output, (row.path for row in rows if isinstance(row, Job)))
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""

@@ -59,3 +59,40 @@ async def test_an_emptied_ledger_is_74_and_nothing_is_bought_again(workspace: Wo
     assert ended.code == 74
     assert "an empty file where the ledger should be" in ended.err
     assert simulator.bill.pictures == 1
+
+
+async def test_a_ledger_that_is_gone_is_78_and_nothing_is_bought_again(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    """A run in another folder's ledger, or after the ledger was removed, bought everything once more under ``-2``."""
+    manifest = workspace.manifest("A cat", "A dog")
+    await workspace.run(manifest)
+    away = workspace.root / "away.db"
+    for beside in sorted(workspace.output.glob("ledger.db*")):
+        beside.rename(away.with_name(beside.name.replace("ledger.db", "away.db")))
+    ended = await workspace.run(manifest)
+    assert (ended.code, ended.json["skipped"]) == (78, 2)
+    assert "knows nothing of batch/00001-a-cat" in ended.err
+    assert simulator.bill.requests == 2
+    workspace.ledger.unlink()
+    away.rename(workspace.ledger)
+    back = await workspace.run(manifest)
+    assert (back.code, back.json["reused"]) == (0, 2)
+
+
+async def test_pictures_that_were_moved_away_are_bought_once_more(workspace: Workspace, simulator: Simulator) -> None:
+    manifest = workspace.manifest("A cat")
+    await workspace.run(manifest)
+    for beside in sorted(workspace.output.glob("ledger.db*")):
+        beside.unlink()
+    (workspace.output / "batch").rename(workspace.root / "away")
+    ended = await workspace.run(manifest)
+    assert (ended.code, ended.json["stored"], simulator.bill.pictures) == (0, 1, 2)
+
+
+async def test_a_new_edition_in_the_same_folder_is_no_stranger(workspace: Workspace, simulator: Simulator) -> None:
+    for edition in ("one", "two"):
+        manifest = workspace.manifest("A cat", edition=edition, output={"folder": "same"})
+        ended = await workspace.run(manifest)
+        assert (ended.code, ended.json["stored"]) == (0, 1)
+    assert simulator.bill.pictures == 2
