@@ -88,6 +88,7 @@ torture: setup strace ## The long versions of the tests of money and faults (hou
 .PHONY: bench
 bench: setup ## Measure what the program costs, beside others, on this machine (minutes)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.scale
 
 .PHONY: mutants
 mutants: setup ## Break the code in known ways and see that the tests notice

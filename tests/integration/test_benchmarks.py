@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import scale
 from benchmarks.__main__ import main
 from benchmarks.contenders import BARE, Contender, Errand
 from benchmarks.contest import FEW, Contest, WrongError
@@ -84,3 +85,10 @@ def test_who_breaks_down_is_told_of() -> None:
 
 def test_what_starting_costs_is_subtracted_of_more_pictures_than_that() -> None:
     assert PICTURES > FEW
+
+
+def test_the_benchmark_of_scale_measures_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scale.main(["--rows", "30", "--yaml-rows", "20", "--folder", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    for what in ("`plan`, all new", "`run`, all stored", "`status`", "`ledger spend`", "`ledger export`"):
+        assert f"| {what} |" in out
