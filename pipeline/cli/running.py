@@ -121,6 +121,7 @@ class _Batch:
                     await self._run_one(manifest, watched)
             if self._showing.report and self._summaries:
                 await self._tell_report(options, stop)
+        self._show(self._summaries[-1:])
         await self._leave(manifests[len(self._summaries) + (self._error is not None) :])
 
     @asynccontextmanager
@@ -208,9 +209,14 @@ class _Batch:
             told = f"fluxbatch: {manifest.path}: {error}"
             options.notice(Notice.of(EventName.COMMAND_FAILED, told, exit_code=int(error.exit_code)))
             return
+        self._show(self._summaries[-1:])  # the last one's waits for the report, so that it ends with what to do next
         self._summaries.append(summary)
-        if self._out is not None and (not self._quiet or (summary.exit_code is not ExitCode.OK and is_news(summary))):
-            show_summary(self._out, summary)
+
+    def _show(self, summaries: list[Summary]) -> None:
+        for summary in summaries:
+            news = summary.exit_code is not ExitCode.OK and is_news(summary)
+            if self._out is not None and (not self._quiet or news):
+                show_summary(self._out, summary)
 
 
 def _load(paths: list[Path]) -> list[Manifest]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 from pipeline.errors import LedgerBusyError, OutputError
 from pipeline.ledger import runfile
 from pipeline.ledger.trouble import trouble
+
+#: Whoever has only just taken the lock is given so many looks, and so many seconds between two, to say who it is.
+_LOOKS = 20
+_BETWEEN_LOOKS_S = 0.01
 
 
 @contextmanager
@@ -64,4 +69,8 @@ def _sign(handle: int, purpose: str) -> None:
 
 def _holder(ledger: Path, handle: int) -> str:
     """Whoever holds it: the runs that are on, or what the lock file says of one that is not there yet."""
-    return "; ".join(runfile.holders(ledger)) or runfile.told(os.pread(handle, 4096, 0))
+    for _ in range(_LOOKS):
+        if said := "; ".join(runfile.holders(ledger)) or os.pread(handle, 4096, 0):
+            return said if isinstance(said, str) else runfile.told(said)
+        time.sleep(_BETWEEN_LOOKS_S)
+    return runfile.told(b"")

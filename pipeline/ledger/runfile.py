@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from pipeline.errors import OutputError, StorageError
+from pipeline.errors import FluxbatchError, OutputError, StorageError
 from pipeline.ledger.trouble import trouble
 
 #: What a run keeps of the disk for its own records: 512 requests in flight, each with two steps still to be written
@@ -44,7 +44,7 @@ class RunFile:
     def __init__(self, path: Path, handle: int) -> None:
         self._path = path
         self._handle = handle
-        self._told = os.fstat(handle).st_size
+        self._told = 0  # the length of the signature
         self.light = False  # the ballast is given up
 
     @classmethod
@@ -62,14 +62,13 @@ class RunFile:
         try:
             path.parent.mkdir(exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.pwrite(handle, signature(purpose), 0)
         except OSError as error:
-            raise trouble(error, path, "cannot be made", remedy="check the folder's permissions") from error
+            raise _unmade(error, path) from error
         made = cls(path, handle)
         try:
+            made._sign(signature(purpose))
             made._take_ballast()
-        except StorageError:
+        except BaseException:  # removed, whatever it is, and raised again: the same run may try once more
             made.remove()
             raise
         return made
@@ -96,6 +95,13 @@ class RunFile:
             os.close(self._handle)
             self._handle = -1
 
+    def _sign(self, text: bytes) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._told = os.pwrite(self._handle, text, 0)
+        except OSError as error:
+            raise _unmade(error, self._path) from error
+
     def _take_ballast(self) -> None:
         try:
             os.posix_fallocate(self._handle, self._told, BALLAST_BYTES)
@@ -107,6 +113,10 @@ class RunFile:
                 f"{self._path}: no room to hold {BALLAST_BYTES // 2**20} MiB for the ledger ({error.strerror})",
                 remedy="make room and run again",
             ) from error
+
+
+def _unmade(error: OSError, path: Path) -> FluxbatchError:
+    return trouble(error, path, "cannot be made", remedy="check the folder's permissions")
 
 
 def is_alive(ledger: Path, run_id: str) -> bool:

@@ -175,7 +175,8 @@ async def test_after_a_kill_a_url_that_died_meanwhile_is_lost(workspace: Workspa
     manifest = workspace.manifest("Stalling [fault:dl_stall]", provider={"window_s": 2})
     with anyio.fail_after(PATIENCE_S):
         async with workspace.started("run", manifest) as running:
-            await until(lambda: any(workspace.output.rglob("*.part")))  # the download has begun
+            await until(lambda: simulator.bill.pictures == 1)
+            await until(lambda: workspace.states() == {"bought": 1})
             running.signal(signal.SIGKILL)
             await running.end()
         await anyio.sleep(2.1)

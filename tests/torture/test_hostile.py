@@ -39,7 +39,7 @@ async def test_a_hostile_manifest_is_refused_and_costs_nothing(name: str, tmp_pa
             before = _everything(tmp_path)
             if case.runs != 65:
                 await _refused(workspace, case, 65, "check", MANIFEST)
-            await _refused(workspace, case, case.runs, "run", MANIFEST, "--yes")
+            await _refused(workspace, case, case.runs, "run", MANIFEST, "--yes", "--no-report")
             assert simulator.bill.requests == 0
     after = {path: kind for path, kind in _everything(tmp_path).items() if "ledger.db" not in path}
     assert after.pop("far/inside/output", "folder") == "folder"
