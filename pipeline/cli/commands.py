@@ -251,6 +251,8 @@ def simulate(
     spread: Annotated[float, typer.Option(min=0, help="Sigma of a log-normal around the latency.")] = 0.3,
     rate: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests a minute before 429.")] = None,
     in_flight: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests at once before 429.")] = None,
+    rate_kind: Annotated[str, typer.Option(help="How --rate is measured: sliding, fixed or bucket.")] = "sliding",
+    burst: Annotated[int | None, typer.Option(min=1, metavar="N", help="Tokens a bucket holds at most.")] = None,
     balance: Annotated[
         str | None, typer.Option(metavar="USD", help="What the account holds; endless if not given.")
     ] = None,
@@ -279,6 +281,8 @@ def simulate(
         latency_s=latency,
         latency_spread=spread,
         requests_per_minute=rate,
+        rate_kind=rate_kind,
+        rate_burst=burst,
         max_in_flight=in_flight,
         balance=balance,
         faults=fault or [],

@@ -78,7 +78,7 @@ class Generations:
         fault = self.plan.pick(Stage.AFTER_CHARGE, order.markers, order.prompt)
         if fault is not None:
             return await self._spoil(fault, request, body, charge)
-        response = web.json_response(body)
+        response = web.json_response(body, headers=self.gate.headers())
         if await hand_over(request, response):
             self.account.mark_delivered(charge.request_id)
         return response

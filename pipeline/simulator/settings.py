@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.simulator.faults import Fault
 
 Wire = Literal["flat", "extra_body", "both"]
 LogForm = Literal["list", "items"]
+RateKind = Literal["sliding", "fixed", "bucket"]
 Answer = Literal["url", "relative_url", "b64_json", "b64_json_prefixed", "data_url"]
 
 #: The real sizes are multiples of 16, so these leave the ratio exact.
@@ -35,6 +36,11 @@ class SimulatorSettings:
         requests_per_minute: More than these are refused with 429; None: no limit.
         rate_window_s: What ``requests_per_minute`` is measured over, in seconds: with 600 a minute and a window
             of 1 second, 10 are admitted in any second.
+        rate_kind: How it is measured: over any such window, over windows with borders, or by tokens that come steadily.
+        rate_burst: How many such tokens there are at most, and to begin with; None: as many as a window admits.
+        rate_headers: Whether answers say in x-ratelimit headers what is allowed, and what is left.
+        limits_change_after_s: When, counted from the first request, both limits become others; None: never.
+        limits_change_factor: What they are multiplied by then.
         max_in_flight: More at a time are refused with 429; None: no limit.
         retry_after_s: Sent with such a 429 when given.
         balance_microusd: What the account holds, in micro-dollars; None: endless.
@@ -65,6 +71,11 @@ class SimulatorSettings:
     latency_spread: float = 0.0
     requests_per_minute: int | None = None
     rate_window_s: float = 60.0
+    rate_kind: RateKind = "sliding"
+    rate_burst: int | None = None
+    rate_headers: bool = False
+    limits_change_after_s: float | None = None
+    limits_change_factor: float = 1.0
     max_in_flight: int | None = None
     retry_after_s: float | None = None
     balance_microusd: int | None = None
@@ -86,10 +97,7 @@ class SimulatorSettings:
         spans = (self.window_s, self.latency_s, self.latency_spread, self.slow_end_s, self.retry_after_s or 0)
         if not all(math.isfinite(span) and span >= 0 for span in spans):
             raise ValueError("window_s, latency_s, latency_spread, slow_end_s and retry_after_s must be 0 or more")
-        if not (math.isfinite(self.rate_window_s) and self.rate_window_s > 0):
-            raise ValueError("rate_window_s must be more than 0")
-        if any(limit is not None and limit < 1 for limit in (self.requests_per_minute, self.max_in_flight)):
-            raise ValueError("requests_per_minute and max_in_flight must be at least 1, or None for no limit")
+        self._check_limits()
         if self.trickle_bytes_per_s < 1 or (self.download_bytes_per_s is not None and self.download_bytes_per_s < 1):
             raise ValueError("trickle_bytes_per_s and download_bytes_per_s must be at least 1")
         if any(amount < 0 for amount in (self.balance_microusd or 0, *self.prices_microusd.values())):
@@ -98,3 +106,16 @@ class SimulatorSettings:
             raise ValueError("expired_status must be an error, from 400 to 599")
         if self.scale not in _SCALES:
             raise ValueError(f"scale must be one of {', '.join(map(str, _SCALES))}")
+
+    def _check_limits(self) -> None:
+        if not (math.isfinite(self.rate_window_s) and self.rate_window_s > 0):
+            raise ValueError("rate_window_s must be more than 0")
+        limits = (self.requests_per_minute, self.max_in_flight, self.rate_burst)
+        if any(limit is not None and limit < 1 for limit in limits):
+            raise ValueError(
+                "requests_per_minute, max_in_flight and rate_burst must be at least 1, or None for no limit"
+            )
+        if self.rate_kind not in get_args(RateKind):
+            raise ValueError(f"rate_kind must be one of {', '.join(get_args(RateKind))}")
+        if not (math.isfinite(self.limits_change_factor) and self.limits_change_factor > 0):
+            raise ValueError("limits_change_factor must be more than 0")

@@ -6,6 +6,7 @@ from pipeline.simulator import Bill, Charge, SimulatorSettings
 from pipeline.simulator.account import Account
 from pipeline.simulator.gate import Gate
 from pipeline.simulator.refusals import RefusalError
+from pipeline.simulator.settings import RateKind
 
 
 class FakeClock:
@@ -112,6 +113,74 @@ def test_a_shorter_window_admits_its_share() -> None:
     admit(gate)
 
 
+def test_a_fixed_window_is_whole_again_at_its_border() -> None:
+    clock = FakeClock()
+    clock.now_s = 60 * 1_000_000 + 50.0
+    gate = Gate(SimulatorSettings(requests_per_minute=2, rate_kind="fixed"), monotonic=clock)
+    admit(gate)
+    admit(gate)
+    with pytest.raises(RefusalError):
+        admit(gate)
+    clock.now_s += 9.9
+    with pytest.raises(RefusalError):
+        admit(gate)
+    clock.now_s += 0.1
+    admit(gate)
+    admit(gate)
+
+
+def test_a_bucket_begins_full_and_fills_steadily() -> None:
+    clock = FakeClock()
+    gate = Gate(SimulatorSettings(requests_per_minute=60, rate_kind="bucket", rate_burst=2), monotonic=clock)
+    admit(gate)
+    admit(gate)
+    with pytest.raises(RefusalError):
+        admit(gate)
+    clock.now_s += 0.5
+    with pytest.raises(RefusalError):
+        admit(gate)
+    clock.now_s += 0.5
+    admit(gate)
+    clock.now_s += 3600
+    admit(gate)
+    admit(gate)
+    with pytest.raises(RefusalError):
+        admit(gate)
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers"),
+    [
+        ("sliding", ("4", "3", "60000ms")),
+        ("bucket", ("4", "3", "15000ms")),
+        ("fixed", ("4", "3", "20000ms")),
+    ],
+)
+def test_a_limit_by_time_is_told_in_headers_if_told_to(kind: RateKind, headers: tuple[str, str, str]) -> None:
+    clock = FakeClock()
+    clock.now_s = 60 * 1_000_000 + 40.0
+    gate = Gate(SimulatorSettings(requests_per_minute=4, rate_kind=kind, rate_headers=True), monotonic=clock)
+    admit(gate)
+
+    names = ("limit", "remaining", "reset")
+    assert gate.headers() == {f"x-ratelimit-{name}-requests": said for name, said in zip(names, headers, strict=True)}
+    assert Gate(SimulatorSettings(requests_per_minute=4, rate_kind=kind), monotonic=clock).headers() == {}
+
+
+def test_limits_may_change_some_time_after_the_first_request() -> None:
+    clock = FakeClock()
+    gate = Gate(
+        SimulatorSettings(max_in_flight=1, limits_change_after_s=10.0, limits_change_factor=2.0), monotonic=clock
+    )
+    clock.now_s += 100
+    with gate.admitted():
+        clock.now_s += 9.9
+        with pytest.raises(RefusalError):
+            admit(gate)
+        clock.now_s += 0.1
+        admit(gate)
+
+
 def test_only_so_many_are_inside_at_a_time() -> None:
     gate = Gate(SimulatorSettings(max_in_flight=1), monotonic=FakeClock())
     with gate.admitted(), pytest.raises(RefusalError):
@@ -143,6 +212,9 @@ def refused_settings() -> list[dict[str, object]]:
         {"rate_window_s": 0},
         {"requests_per_minute": 0},
         {"max_in_flight": 0},
+        {"rate_burst": 0},
+        {"rate_kind": "leaky"},
+        {"limits_change_factor": 0},
         {"balance_microusd": -1},
         {"prices_microusd": {"m": -1}},
         {"expired_status": 200},
