@@ -16,9 +16,11 @@ from pipeline.provider.errors import (
     UnreachableError,
 )
 from pipeline.provider.requests import request_body
+from pipeline.provider.waits import Allowance
 
 __all__ = [
     "AccountRefusedError",
+    "Allowance",
     "Answer",
     "AnswerLostError",
     "BadKeyError",

@@ -17,7 +17,7 @@ from pipeline.provider.errors import (
     RefusedError,
     ThrottledError,
 )
-from pipeline.provider.waits import retry_after_s, should_retry
+from pipeline.provider.waits import allowance, retry_after_s, should_retry
 from pipeline.transport import ApiResponse
 
 
@@ -142,6 +142,7 @@ def classify(response: ApiResponse, *, wall: float, kind: str = "") -> ProviderE
         status=response.status,
         request_id=request_id(response.headers),
         retry_after_s=retry_after_s(response.headers, wall=wall),
+        allowance=allowance(response.headers),
         retryable=_retryable(rule, response.headers),
         body=clean(response.body),
     )

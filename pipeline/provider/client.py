@@ -12,6 +12,7 @@ from pipeline.provider.classify import classify, request_id
 from pipeline.provider.deadlines import deadline_of
 from pipeline.provider.errors import AnswerLostError, UnreachableError
 from pipeline.provider.requests import GENERATIONS_PATH, request_body
+from pipeline.provider.waits import Allowance, allowance
 from pipeline.transport import ApiResponse, ApiTimeouts, LostError, NeverSentError
 
 
@@ -34,6 +35,7 @@ class Answer:
         answered: The same moment on this process's own clock, which nobody sets; None where it was not looked at.
         deadline: When the URL dies, in seconds since 1970; None for bytes.
         request_id: The provider's, or "".
+        allowance: What the answer's headers say the provider allows, or None.
     """
 
     url: str | None
@@ -42,6 +44,7 @@ class Answer:
     deadline: float | None
     request_id: str
     answered: float | None = None
+    allowance: Allowance | None = None
 
 
 class ImagesClient:
@@ -116,4 +119,5 @@ class ImagesClient:
             deadline=deadline,
             request_id=request_id(headers),
             answered=answered,
+            allowance=allowance(headers),
         )

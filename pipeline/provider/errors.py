@@ -15,6 +15,8 @@ ProviderError                 money      passing
 from enum import StrEnum
 from typing import ClassVar
 
+from pipeline.provider.waits import Allowance
+
 
 class Money(StrEnum):
     """What happened to the money."""
@@ -35,6 +37,7 @@ class ProviderError(Exception):
         status: The response's own, or None where none came.
         request_id: The provider's, or "".
         retry_after_s: Seconds the provider asks to be left alone, or None.
+        allowance: What the answer's headers say the provider allows, or None.
         retryable: Whether this run may send the request again: ``passing``, unless the provider said otherwise.
     """
 
@@ -50,6 +53,7 @@ class ProviderError(Exception):
         status: int | None = None,
         request_id: str = "",
         retry_after_s: float | None = None,
+        allowance: Allowance | None = None,
         retryable: bool | None = None,
         body: str = "",
     ) -> None:
@@ -59,6 +63,7 @@ class ProviderError(Exception):
         self.status = status
         self.request_id = request_id
         self.retry_after_s = retry_after_s
+        self.allowance = allowance
         self.retryable = self.passing if retryable is None else retryable
         self.body = body
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.provider.waits import retry_after_s, should_retry
+from pipeline.provider.waits import Allowance, allowance, retry_after_s, should_retry
 
 WALL = 1_750_000_000.0  # Sun, 15 Jun 2025 15:06:40 GMT
 
@@ -35,3 +35,35 @@ def test_the_wait_is_read_as_seconds_milliseconds_or_a_date(headers: dict[str, s
 )
 def test_x_should_retry_is_true_false_or_nothing(value: str, said: bool | None) -> None:
     assert should_retry({"x-should-retry": value}) is said
+
+
+@pytest.mark.parametrize(
+    ("reset", "reset_s"),
+    [
+        ("6m0s", 360.0),
+        ("12ms", 0.012),
+        ("1s", 1.0),
+        ("1h2m3.5s", 3723.5),
+        ("1d", 86_400.0),
+        (" 20S ", 20.0),
+        ("59", 59.0),
+        ("", None),
+        ("soon", None),
+        ("6m and more", None),
+        ("-1s", None),
+    ],
+)
+def test_a_reset_is_read_as_a_span(reset: str, reset_s: float | None) -> None:
+    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-reset-requests": reset}
+    assert allowance(headers) == Allowance(limit=60.0, remaining=None, reset_s=reset_s)
+
+
+@pytest.mark.parametrize("limit", ["", "0", "-5", "nan", "many"])
+def test_an_allowance_without_a_limit_is_none(limit: str) -> None:
+    assert allowance({"x-ratelimit-limit-requests": limit, "x-ratelimit-remaining-requests": "3"}) is None
+    assert allowance({}) is None
+
+
+def test_what_is_left_is_read() -> None:
+    headers = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "59"}
+    assert allowance(headers) == Allowance(limit=60.0, remaining=59.0)
