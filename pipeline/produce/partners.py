@@ -1,11 +1,12 @@
 """Whom a producer deals with and on what terms: the seams that tests and other ledgers fit into."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.job import Job, PictureRequest
 from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
+from pipeline.produce.pace import Lesson
 from pipeline.provider import Answer
 
 
@@ -95,6 +96,8 @@ class Terms:
         max_throttle_s: How long a job may be refused for load before it fails.
         prices_microusd: By model; a model without one is never asked for.
         first_byte_s: By model: the longest wait for an answer to begin.
+        rate_per_minute: The most requests started in a minute, of each model; None where nobody has said.
+        lessons: By model: what an earlier run found of the provider's limits.
         resends: Whether the request of a lost answer is sent again by itself, once; the ledger bounds what it costs.
     """
 
@@ -102,4 +105,6 @@ class Terms:
     max_throttle_s: float
     prices_microusd: Mapping[str, int]
     first_byte_s: Mapping[str, float]
+    rate_per_minute: float | None = None
+    lessons: Mapping[str, Lesson] = field(default_factory=dict)
     resends: bool = False

@@ -11,11 +11,20 @@ from pipeline.clock import Clock
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.job import Job, PictureRequest
 from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
-from pipeline.money import format_usd
 from pipeline.produce.halt import Halt
 from pipeline.produce.outage import Outage
-from pipeline.produce.pace import Lane, back_off_s
+from pipeline.produce.pace import (
+    LONGEST_BACK_OFF_S,
+    PASSING_COST,
+    THROTTLED_COST,
+    Lane,
+    Lanes,
+    RetryQuota,
+    Start,
+    back_off_s,
+)
 from pipeline.produce.partners import Book, Delivery, Order, Shop, Terms
+from pipeline.produce.walls import larger, out_of_budget
 from pipeline.provider import (
     AccountRefusedError,
     Answer,
@@ -41,6 +50,7 @@ class _Errand:
     tried: int = 0
     throttled_at: float | None = None
     resent: bool = False
+    retry_cost: int = 0  # what the request under way has taken of the quota for retries
 
     @property
     def request(self) -> PictureRequest:
@@ -76,7 +86,14 @@ class Producer:
         self._halt = halt
         self._clock = clock
         self._jitter = jitter
-        self._lanes: dict[str, Lane] = {}
+        self.lanes = Lanes(
+            ceiling=terms.concurrency,
+            clock=clock,
+            jitter=jitter,
+            rate_per_minute=terms.rate_per_minute,
+            lessons=terms.lessons,
+        )
+        self._quota = RetryQuota()
         self._refused_models: set[str] = set()
         self._outage = Outage(halt)
         self._settled = anyio.Event()
@@ -85,9 +102,8 @@ class Producer:
     @property
     def waiting(self) -> str | None:
         """Why less is bought than could be, in words; None when nothing holds it up."""
-        pause_s = max((lane.paused_s for lane in self._lanes.values()), default=0.0)
-        if pause_s >= 1:
-            return f"the provider asked to slow down: {pause_s:.0f} s"
+        if self.lanes.waiting is not None:
+            return self.lanes.waiting
         return f"another run is buying {self._in_other_hands} of these" if self._in_other_hands else None
 
     async def work(self, orders: AsyncIterable[Order]) -> None:
@@ -122,9 +138,9 @@ class Producer:
 
     async def _attempt(self, errand: _Errand) -> ProviderError | InOtherHands | None:
         """Send one request, if leave is given; what to try again after, or None when there is no more to do."""
-        lane = self._lane(errand.request.model)
-        sent_at = await self._leave(lane)
-        if sent_at is None:
+        lane = self.lanes.of(errand.request.model)
+        start = await self._leave(lane)
+        if start is None:
             return None
         reservation: Reservation | None = None
         try:
@@ -132,16 +148,16 @@ class Producer:
             if not isinstance(reserved, Reservation):
                 return reserved
             reservation = reserved
-            return await self._send(errand, reservation, lane, sent_at)
+            return await self._send(errand, reservation, lane, start)
         finally:
             if reservation is None:
                 self._delivery.release()
-            lane.release()
+            lane.release(start)
             self._settled.set()
             self._settled = anyio.Event()
 
-    async def _leave(self, lane: Lane) -> float | None:
-        """Wait for a place on the download side and in the lane; when it was taken, or None when buying has stopped."""
+    async def _leave(self, lane: Lane) -> Start | None:
+        """Wait for a place on the download side and in the lane; None when buying has stopped."""
         admitted = False
         with self._halt.interruptible():
             await self._delivery.admit()
@@ -164,27 +180,30 @@ class Producer:
             if not isinstance(reserved, CapReached):
                 return reserved
             if self.in_flight == 0:
-                self._halt.call(ExitCode.BUDGET, _out_of_budget(reserved), needs=_larger(reserved))
+                self._halt.call(ExitCode.BUDGET, out_of_budget(reserved), needs=larger(reserved))
                 break
             settled = self._settled
             with self._halt.interruptible():
                 await settled.wait()
         return None
 
-    async def _send(
-        self, errand: _Errand, reservation: Reservation, lane: Lane, sent_at: float
-    ) -> ProviderError | None:
+    async def _send(self, errand: _Errand, reservation: Reservation, lane: Lane, start: Start) -> ProviderError | None:
         """Ask the provider and write down what came of it; the fault to try again after, or None."""
         self.in_flight += 1
         taken = False
         try:
             answer = await self._shop.buy(errand.request, first_byte_s=self._terms.first_byte_s[errand.request.model])
-            lane.succeeded()
+            if answer.allowance is not None:
+                lane.told(start, answer.allowance)
+            lane.succeeded(start)
+            self._quota.put_back(errand.retry_cost)
             self._outage.over()
             with anyio.CancelScope(shield=True):
                 url = await self._bought(errand.order.job, reservation, answer)
         except ProviderError as fault:
-            again = self._again(fault, errand, lane, sent_at)
+            if fault.allowance is not None:
+                lane.told(start, fault.allowance)
+            again = self._again(fault, errand, lane, start)
             with anyio.CancelScope(shield=True):
                 await self._refused(fault, reservation, final=not again and not isinstance(fault, AccountRefusedError))
             return fault if again else None
@@ -234,7 +253,7 @@ class Producer:
             case _:
                 assert_never(fault.money)
 
-    def _again(self, fault: ProviderError, errand: _Errand, lane: Lane, sent_at: float) -> bool:
+    def _again(self, fault: ProviderError, errand: _Errand, lane: Lane, start: Start) -> bool:
         """Draw a fault's consequences for the run; whether this job's request may be sent again."""
         match fault:
             case AccountRefusedError():
@@ -244,13 +263,13 @@ class Producer:
             case RefusedError():
                 self._outage.over()
             case ThrottledError():
-                lane.refused(sent_at=sent_at, retry_after_s=self._bounded(fault.retry_after_s))
+                lane.refused(start, retry_after_s=self._bounded(fault.retry_after_s))
         if fault.money is Money.UNKNOWN:
             self._outage.lost(fault)
             first, errand.resent = not errand.resent, True
             errand.tried += 1
             return first and self._terms.resends
-        again = self._patient(fault, errand) and fault.retryable
+        again = self._patient(fault, errand) and fault.retryable and self._affordable(fault, errand, lane)
         if not again and fault.passing:
             self._outage.exhausted(fault, answers_before=errand.answers_before)
         return again
@@ -264,6 +283,16 @@ class Producer:
         errand.tried += 1
         return errand.tried < MAX_ATTEMPTS
 
+    def _affordable(self, fault: ProviderError, errand: _Errand, lane: Lane) -> bool:
+        """Take a retry out of the quota. Without one, a job gives up, and a lane that is refused only slows down."""
+        throttled = isinstance(fault, ThrottledError)
+        cost = THROTTLED_COST if throttled else PASSING_COST
+        paid = self._quota.take(cost)
+        errand.retry_cost = cost if paid else 0
+        if throttled and not paid:
+            lane.pause(LONGEST_BACK_OFF_S)
+        return paid or throttled
+
     def _bounded(self, asked_s: float | None) -> float | None:
         """The wait a provider asks for, no longer than a job may wait on it."""
         return None if asked_s is None else min(asked_s, self._terms.max_throttle_s)
@@ -272,29 +301,3 @@ class Producer:
         if model not in self._refused_models:
             self._refused_models.add(model)
             self.notes.append(f"the provider does not serve {model} ({fault}); its other jobs were left as they were")
-
-    def _lane(self, model: str) -> Lane:
-        if model not in self._lanes:
-            self._lanes[model] = Lane(ceiling=self._terms.concurrency, clock=self._clock, jitter=self._jitter)
-        return self._lanes[model]
-
-
-def _out_of_budget(reached: CapReached) -> str:
-    return (
-        f"the budget of {reached.scope} is ${format_usd(reached.cap_microusd, places=2)},"
-        f" ${format_usd(reached.committed_microusd)} of it is spent, unknown or reserved, and one more picture costs"
-        f" ${format_usd(reached.price_microusd)}"
-    )
-
-
-def _larger(reached: CapReached) -> str:
-    """What it takes to buy on after a budget's end."""
-    match reached.scope.split()[0]:
-        case "day":
-            return "a larger daily_usd in the manifest, or another day"
-        case "month":
-            return "a larger monthly_usd in the manifest, or another month"
-        case "the":
-            return "a larger total_usd in the manifest"
-        case _:
-            return "a larger budget_usd in the manifest, or --budget"

@@ -39,6 +39,9 @@ class FakeClock:
         self.now = 0.0
         self.slept: list[float] = []
         self._alarms: list[float] = []
+        self._stirs = 0  # how often somebody lay down or got up
+        self._driven = False  # one of the sleepers watches the others, and moves the time on
+        self._moved = anyio.Event()
 
     def monotonic(self) -> float:
         return self.now
@@ -50,13 +53,28 @@ class FakeClock:
         self.slept.append(seconds)
         alarm = self.now + seconds
         self._alarms.append(alarm)
+        self._stirs += 1
         try:
-            await settle()
             while self.now < alarm:
-                self.now = max(self.now, min(self._alarms))
-                await settle()
+                await (self._moved.wait() if self._driven else self._drive())
+            await anyio.lowlevel.checkpoint()
         finally:
             self._alarms.remove(alarm)
+            self._stirs += 1
+
+    async def _drive(self) -> None:
+        """Move the time on once, when nothing has stirred for a while."""
+        self._driven = True
+        try:
+            stirs = None
+            while stirs != self._stirs:
+                stirs = self._stirs
+                await settle()
+            self.now = max(self.now, min(self._alarms))
+        finally:
+            self._driven = False
+            self._moved.set()
+            self._moved = anyio.Event()
 
 
 def request(prompt: str = "a lighthouse", model: str = PRO) -> PictureRequest:

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from pipeline.produce import Halt, Order, Producer, Terms
+from pipeline.produce import Halt, Lesson, Order, Producer, Terms
 from tests.unit.produce_doubles import MAX, PRICES, PRO, RUN, FakeBook, FakeClock, FakeDelivery, FakeShop
 
 
@@ -17,6 +17,8 @@ class Stall:
     concurrency: int = 8
     max_throttle_s: float = 900.0
     jitter: Callable[[], float] = lambda: 0.5
+    rate_per_minute: float | None = None
+    lessons: dict[str, Lesson] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -32,6 +34,8 @@ class Stall:
                 max_throttle_s=self.max_throttle_s,
                 prices_microusd=PRICES,
                 first_byte_s={PRO: 180.0, MAX: 240.0},
+                rate_per_minute=self.rate_per_minute,
+                lessons=self.lessons,
             ),
             shop=self.shop,
             book=self.book,

@@ -1,10 +1,11 @@
 """Congestion: slower, not failed, and not for ever."""
 
-from pipeline.provider import (
-    OverloadedError,
-    ThrottledError,
-)
-from tests.unit.produce_doubles import MAX, orders
+from dataclasses import replace
+from itertools import pairwise
+
+from pipeline.produce import Lesson
+from pipeline.provider import Allowance, OverloadedError, ThrottledError
+from tests.unit.produce_doubles import MAX, PRO, answer, orders
 from tests.unit.produce_stall import Stall
 
 FIRST = "picture 1"
@@ -44,8 +45,8 @@ async def test_one_refusal_for_load_pauses_the_whole_lane_once() -> None:
 
     await stall.sell(wanted)
 
-    assert stall.shop.asked_at[:4] == [0.0] * 4
-    assert min(stall.shop.asked_at[4:]) == 31.0
+    assert stall.shop.asked_at[3] < 1.0
+    assert stall.shop.asked_at[4] == 31.0 + stall.shop.asked_at[3]
     assert set(stall.ends(wanted)) == {"bought"}
 
 
@@ -72,3 +73,69 @@ async def test_the_progress_line_says_that_the_provider_asked_to_slow_down() -> 
 
     told.append(stall.producer.waiting)
     assert told == [None, "the provider asked to slow down: 20 s", None]
+
+
+async def test_retries_are_few_while_hardly_anything_succeeds() -> None:
+    stall = Stall(concurrency=1)
+    wanted = orders(300)
+    failing = {f"picture {number}" for number in range(1, 301) if number % 4}
+    stall.shop.always = lambda asked: OverloadedError("busy") if asked.prompt in failing else None
+
+    await stall.sell(wanted)
+
+    retries = len(stall.shop.asked) - 300
+    assert not stall.halt.called
+    assert 30 <= retries <= 45, "without a quota it were two for each of 225"
+    assert all(facts["passing"] for facts in stall.book.releases), "a rerun tries them again"
+
+
+async def test_a_lane_that_is_refused_for_ever_is_asked_once_in_the_longest_back_off() -> None:
+    stall = Stall(concurrency=1, max_throttle_s=100_000.0)
+    stall.shop.scripts[FIRST] = [ThrottledError("slow", retry_after_s=1.0)] * 150
+
+    await stall.sell(orders(1))
+
+    gaps = [later - earlier for earlier, later in pairwise(stall.shop.asked_at)]
+    assert max(gaps[:99]) < 20.0
+    assert min(gaps[100:150]) >= 20.0
+    assert stall.book.ends(1)[-1] == "bought"
+
+
+async def test_a_stated_rate_is_kept() -> None:
+    stall = Stall(concurrency=8, rate_per_minute=30)
+
+    await stall.sell(orders(5))
+
+    assert stall.shop.asked_at == [0.0, 2.0, 4.0, 6.0, 8.0]
+
+
+async def test_a_lesson_is_begun_with_and_a_new_one_is_learned() -> None:
+    stall = Stall(concurrency=32, lessons={PRO: Lesson(level=20, wall=21, rate=None, learned_at=0.0)})
+    stall.shop.takes_s = lambda: 8.0
+
+    await stall.sell(orders(60))
+
+    assert max(at for at in stall.shop.asked_at[:20]) < 8.0, "twenty at once, without a slow start"
+    assert stall.producer.lanes.lessons[PRO].level == 21, "the wall of old gave way"
+
+
+async def test_what_answers_say_is_allowed_is_kept_to() -> None:
+    stall = Stall(concurrency=8)
+    none_left = Allowance(limit=30, remaining=0, reset_s=60.0)
+    stall.shop.always = lambda _: replace(answer(), allowance=none_left)
+
+    await stall.sell(orders(6))
+
+    gaps = [later - earlier for earlier, later in pairwise(stall.shop.asked_at)]
+    assert min(gaps[-4:]) >= 2.0
+
+
+async def test_what_refusals_say_is_allowed_is_kept_to() -> None:
+    stall = Stall(concurrency=8)
+    none_left = Allowance(limit=30, remaining=0, reset_s=60.0)
+    stall.shop.scripts[FIRST] = [ThrottledError("slow", allowance=none_left)]
+
+    await stall.sell(orders(6))
+
+    gaps = [later - earlier for earlier, later in pairwise(stall.shop.asked_at)]
+    assert min(gaps[-4:]) >= 2.0

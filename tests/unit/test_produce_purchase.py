@@ -152,11 +152,11 @@ async def test_attempts_are_spaced_with_full_jitter_that_doubles() -> None:
 
 async def test_the_providers_own_word_on_when_to_come_back_replaces_the_jitter() -> None:
     stall = Stall()
-    stall.shop.scripts[FIRST] = [OverloadedError("busy", retry_after_s=7.0), OverloadedError("busy", retry_after_s=0.0)]
+    stall.shop.scripts[FIRST] = [OverloadedError("busy", retry_after_s=7.0), OverloadedError("busy", retry_after_s=0.5)]
 
     await stall.sell(orders(1))
 
-    assert stall.clock.slept == [7.0, 0.0]
+    assert stall.clock.slept == [7.0, 0.5]
 
 
 async def test_a_provider_cannot_make_a_job_wait_for_longer_than_the_throttle_limit() -> None:
