@@ -54,6 +54,7 @@ class Profile(BaseModel):
         simulated: Whether its pictures and money are make-believe.
         allow_hosts: Hosts (``host`` or ``host:port``) that downloads may reach although their addresses are private.
         prices: Micro-dollars a picture, by model id; a model without one is refused.
+        rate_per_minute: The most requests it lets start in a minute, of each model; None where it does not say.
         log: Where it tells what it billed; None where it does not.
     """
 
@@ -69,6 +70,7 @@ class Profile(BaseModel):
     simulated: bool = False
     allow_hosts: tuple[str, ...] = Field(default=(), strict=False)
     prices: dict[str, Usd]
+    rate_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
     log: ProviderLog | None = None
 
 

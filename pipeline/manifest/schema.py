@@ -59,6 +59,9 @@ class LimitsKeys(_Written):
     """How much at once, and how much money at most. Amounts are US dollars."""
 
     concurrency: Whole = Field(16, ge=1, le=512, description="The most requests in flight; the pace stays below it.")
+    rate_per_minute: Whole | None = Field(
+        None, ge=1, le=100_000, description="The most requests started in a minute, of each model; found if left out."
+    )
     downloads: Whole = Field(32, ge=1, le=128, description="The most pictures fetched at once; hosts stay below it.")
     budget_usd: Usd | None = Field(None, description="For this manifest and edition, over all its runs.")
     daily_usd: Usd | None = Field(None, description="For the whole ledger in a calendar day, local time.")
