@@ -10,6 +10,7 @@ from pipeline.ledger.records import (
     Admission,
     CapReached,
     Caps,
+    Found,
     HeldForPerson,
     InOtherHands,
     Picture,
@@ -21,6 +22,7 @@ from pipeline.ledger.records import (
     Trouble,
     Unfetched,
     Unplaced,
+    Venue,
     Verdict,
 )
 from pipeline.ledger.repair import repair
@@ -65,6 +67,7 @@ __all__ = [
     "Caps",
     "ExportFormat",
     "Finding",
+    "Found",
     "HeldForPerson",
     "InOtherHands",
     "JobState",
@@ -95,6 +98,7 @@ __all__ = [
     "Trouble",
     "Unfetched",
     "Unplaced",
+    "Venue",
     "Verdict",
     "Verification",
     "export",

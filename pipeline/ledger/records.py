@@ -30,6 +30,38 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """Whose limits were found, besides the model.
+
+    Attributes:
+        provider: The profile's name.
+        origin: Scheme, host and port of its address; empty for a simulator that is started for each run.
+        simulated: Whether it is make-believe.
+    """
+
+    provider: str
+    origin: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a run has found of a model's limits.
+
+    Attributes:
+        level: Requests in flight that were let in.
+        wall: The level that was refused; None where none was.
+        rate: Starts a second; None where no rate was found.
+        learned_at: Unix seconds.
+    """
+
+    level: int
+    wall: int | None
+    rate: float | None
+    learned_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
     """Budgets in micro-dollars; None is no cap. Each bounds spent + unknown + reserved of its scope.
 

@@ -119,5 +119,20 @@ _BUDGETS_OF_RUNS = """
 ALTER TABLE runs ADD COLUMN caps TEXT;  -- JSON: the budgets in force, in micro-dollars; NULL: of an earlier version
 """
 
+#: What runs have found of a provider's limits, so that the next begins there.
+_PACE = """
+CREATE TABLE pace (
+    provider TEXT NOT NULL,
+    origin TEXT NOT NULL,           -- where it was: another address is another provider
+    simulated INTEGER NOT NULL,     -- 1: a make-believe one, whose limits are nobody else's
+    model TEXT NOT NULL,
+    level INTEGER NOT NULL CHECK (level >= 1),  -- requests in flight that were let in
+    wall INTEGER,                   -- the level that was refused, if one was
+    rate REAL CHECK (rate > 0),     -- starts a second, if a rate was found
+    learned_at REAL NOT NULL,
+    PRIMARY KEY (provider, origin, simulated, model)
+) STRICT, WITHOUT ROWID;
+"""
+
 #: ``MIGRATIONS[n]`` brings a ledger from version n to n + 1.
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _PLACEMENTS_IN_ORDER, _BUDGETS_OF_RUNS)
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _PLACEMENTS_IN_ORDER, _BUDGETS_OF_RUNS, _PACE)

@@ -1,7 +1,7 @@
 """The ledger as a run writes it: one method for each step of a job's life."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.job import Job, UnfitRow
-from pipeline.ledger import admission, reading, recovery, runfile, steps, tallying
+from pipeline.ledger import admission, lessons, reading, recovery, runfile, steps, tallying
 from pipeline.ledger.committer import Committer
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import (
     Admission,
     CapReached,
     Caps,
+    Found,
     HeldForPerson,
     InOtherHands,
     Picture,
@@ -27,6 +28,7 @@ from pipeline.ledger.records import (
     Trouble,
     Unfetched,
     Unplaced,
+    Venue,
 )
 from pipeline.ledger.runfile import RunFile
 from pipeline.ledger.states import JobState
@@ -240,6 +242,14 @@ class LedgerWriter:
     async def troubles(self, run: Run, *, limit: int) -> list[Trouble]:
         """The first rows of this run that are not as they should be."""
         return await self._do(partial(reading.troubles, run=run.id, limit=limit))
+
+    async def lessons(self, venue: Venue) -> dict[str, Found]:
+        """By model: what earlier runs found of the limits there."""
+        return await self._do(partial(lessons.read, venue=venue))
+
+    async def learn(self, venue: Venue, found: Mapping[str, Found]) -> None:
+        """Keep what this run has found of the limits there, for the next."""
+        await self._do(partial(lessons.write, venue=venue, found=found))
 
     def _alive(self, run_id: str) -> bool:
         return runfile.is_alive(self.path, run_id)

@@ -20,6 +20,7 @@ from pipeline.provider import ImagesClient
 from pipeline.report import Summary
 from pipeline.report.events import EventName
 from pipeline.runner.endpoint import configured, open_endpoint
+from pipeline.runner.experience import Experience
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.patience import Patience
 from pipeline.runner.planning import bounded, plan_of
@@ -71,7 +72,16 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
             )
         )
         shop = ImagesClient(api, base_url=endpoint.base_url, wire=profile.wire, window_s=profile.window_s, clock=clock)
-        tools = Tools(ledger=ledger, run=begun, shop=shop, downloads=downloads, clock=clock)
+        experience = Experience(profile, options.environment, ledger=ledger, clock=clock)
+        tools = Tools(
+            ledger=ledger,
+            run=begun,
+            shop=shop,
+            downloads=downloads,
+            clock=clock,
+            experience=experience,
+            lessons=await experience.lessons(),
+        )
         if options.log is not None:
             options.log(EventName.RUN_BEGUN, _facts(begun, options.budget_of(manifest)))
         try:

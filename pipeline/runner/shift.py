@@ -1,7 +1,8 @@
 """One run at work: the parts wired together, the one task group, the signals, and the count at the end."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
@@ -15,12 +16,13 @@ from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Run, Unfetched
 from pipeline.manifest import Manifest
-from pipeline.produce import CHUNK, Halt, Order, Planner, Producer, Shop, Terms
+from pipeline.produce import CHUNK, Halt, Lesson, Order, Planner, Producer, Shop, Terms
 from pipeline.ratio import parse_ratio
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
 from pipeline.report.events import EventName, Notice
 from pipeline.runner.closing import End, summarize
 from pipeline.runner.desk import Desk, Ear, Recorder
+from pipeline.runner.experience import Experience
 from pipeline.runner.logged import LoggedBook
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
@@ -32,13 +34,20 @@ ORDERS_AHEAD = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What a shift works with: opened, and closed, around it."""
+    """What a shift works with: opened, and closed, around it.
+
+    Attributes:
+        experience: Where what is learned of the provider's limits is kept; None for nowhere.
+        lessons: By model: what is known of them beforehand.
+    """
 
     ledger: LedgerWriter
     run: Run
     shop: Shop
     downloads: Transport
     clock: Clock
+    experience: Experience | None = None
+    lessons: Mapping[str, Lesson] = field(default_factory=dict)
 
 
 class Shift:
@@ -77,6 +86,8 @@ class Shift:
                 max_throttle_s=manifest.limits.max_throttle_s,
                 prices_microusd=manifest.profile.prices,
                 first_byte_s={name: model.first_byte_s for name, model in models().items()},
+                rate_per_minute=options.rate_of(manifest),
+                lessons=tools.lessons,
                 resends=options.caps_of(manifest).resend is not None,
             ),
             shop=tools.shop,
@@ -265,6 +276,8 @@ class Shift:
             notes=(*self._producer.notes, *self._afar()),
             elapsed_s=self._tools.clock.monotonic() - self._started,
         )
+        if self._tools.experience is not None:
+            await self._tools.experience.keep(self._producer.lanes.lessons)
         await ledger.end(run, exit_code=int(end.exit_code))
         return summarize(self._manifest, self._options, run, end)
 
