@@ -90,6 +90,10 @@ bench: setup ## Measure what the program costs, beside others, on this machine (
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.scale
 
+.PHONY: bench-pace
+bench-pace: setup ## Hold the pace of buying against hidden limits
+	$(BIN)/python -m benchmarks.pace
+
 .PHONY: mutants
 mutants: setup ## Break the code in known ways and see that the tests notice
 	$(BIN)/python -m tests.mutants
