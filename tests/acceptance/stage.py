@@ -134,6 +134,7 @@ class Workspace:
         self._warm = warm
         #: Added to a surrounding that holds nothing of fluxbatch's.
         self.environment: dict[str, str] = {}
+        self._given: dict[Path, bytes] = {}
         #: What its commands wrote to their standard streams, as far as these lead here.
         self.told: list[bytes] = []
         #: Whether its commands count for coverage, which takes several times their own time.
@@ -153,12 +154,13 @@ class Workspace:
 
     def assert_secrets_kept(self) -> None:
         """Neither the key nor a signature is where it should not be."""
-        assert_secrets_kept(self.root, self.told)
+        assert_secrets_kept(self.root, self.told, self._given)
 
     def write(self, name: str, text: str) -> Path:
         """A file as written; its path."""
         path = self.root / name
         path.write_text(text, encoding="utf-8")
+        self._given[path] = text.encode()
         return path
 
     def manifest(self, *jobs: Entry, file: str = "batch.yaml", **keys: Any) -> str:

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.simulator import Simulator
 from tests.acceptance.conftest import Simulate
+from tests.acceptance.secrecy import TOKEN
 from tests.acceptance.stage import PATIENCE_S, Workspace, assert_told
 
-TOKEN = "log-canary-91ab33"
 PRO, MAX = "flux-kontext-pro", "flux-kontext-max"
 #: Billed, and its answer names it; billed, and nothing of its answer came; never billed.
 NAMED, LOST, UNBILLED = "One [fault:gateway_504*1]", "Two [fault:lost*1]", "Three [fault:lost_before_charge*1]"
