@@ -224,7 +224,7 @@ def read_path(value: Any) -> str:
         PydanticCustomError: It does not begin with ``/``, or has a query, a fragment or blanks.
     """
     text = read_text(value)
-    if not re.fullmatch(r"/[^\s?#\\]*", text):
+    if not (re.fullmatch(r"/[^\s?#\\]{0,1000}", text) and text.isprintable()):
         raise _wrong("must be a path such as /api/log/self", "without a host, a query or a fragment")
     return text
 

@@ -100,6 +100,7 @@ class Mutant:
             tree = json.loads(json.dumps(_SOUND))
             if chance.random() < 0.7:
                 tree["jobs"] = chance.sample(tree["jobs"], chance.randint(1, 3))
+            self._name_by_values(tree)
             for _ in range(chance.choice((0, 1, 1, 2, 4))):
                 self._graft(tree)
             text = "".join(f"{_bare(key)}: {_flow(value)}\n" for key, value in tree.items())
@@ -108,6 +109,25 @@ class Mutant:
         for _ in range(chance.choice((0, 0, 0, 1, 1, 4))):
             text = self._changed(text, _TOKENS)
         return text
+
+    def _name_by_values(self, tree: dict[str, Any]) -> None:
+        """Let pictures be named by what stands in variables and cells, where people may write anything."""
+        chance = self._chance
+        words = [
+            word
+            for job in tree["jobs"]
+            if isinstance(job, dict)
+            for word in (*job.get("vars", ()), *job.get("zip", ()))
+        ]
+        words += ["title" for job in tree["jobs"] if "rows" in job]
+        if words and chance.random() < 0.5:
+            word = chance.choice(words)
+            tree["output"][chance.choice(("folder", "file"))] = f"{{{word}}}"
+            for job in tree["jobs"]:
+                if isinstance(job, dict) and word in job.get("vars", ()):
+                    job["vars"][word].append(
+                        chance.choice((*_CELLS[1:3], "CON", "a/../../b", "x. ", "C:\\x", "é/\u202e"))
+                    )
 
     def _graft(self, tree: dict[str, Any]) -> None:
         """Change one place of the structure."""
