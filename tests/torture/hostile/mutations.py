@@ -57,26 +57,18 @@ _VALUES = (
 _FITTING = ("A cat", "1", "2", "0.5", "true", "flat", "png", "1:1", "'{name}'", "[a, b]", "'{title}'", "square", "x")
 _TOKENS = (
     "[", "]", "{", "}", ":", ",", "- ", "? ", "&a ", "*a", "!!", "|", ">", "'", '"', "#", "%", "@", "`", "\t", "\n",
-    "\r", "\n---\n", "\n...\n", "<<: ", "\ufeff", "\u2028", "\x85", "\0", "\x1b[2J", "\udcff", "{0.x}", "..", "/", "\\",
-    "~",
+    "\r", "\n---\n", "\n...\n", "<<: ", "\ufeff", "\u2028", "\x85", "\0", "\x1b[2J", "\udcff", "{0.x}", "..", "/", "~",
 )  # fmt: skip
 _CELLS = (
-    "",
-    "..",
-    "/",
-    "\x00",
-    "\x1b",
-    "9" * 300,
-    "-1",
-    "16:9",
-    "1:0",
-    '"',
-    "\u202e",
-    "CON",
-    "a/../../b",
-    "﹒﹒／",
-    "x" * 500,
-)
+    "", "..", "/", "\x00", "\x1b", "9" * 300, "-1", "16:9", "1:0", '"', "\u202e", "CON", "a/../../b", "x" * 500,
+)  # fmt: skip
+#: What a name may be made of: paths, what Windows does not take, and what hides.
+_NAMES = (
+    "..", ".", "/", "a/../../b", "../../etc/passwd", "C:\\x", "\\\\host\\share", "CON", "nul.txt", "com1", "x. ", " ",
+    "", "...", "é/\u202e", "a\u200bb", "／／", "﹒﹒", "-", "~", "a:b", "x" * 400, "\u0300\u0316" * 300, "雪" * 120,
+    "A", "a", "?", "|",
+)  # fmt: skip
+_FOLDERS = ("{title}", "a/{title}/b", "{title}{title}", "x{title}")
 
 
 class Mutant:
@@ -85,8 +77,8 @@ class Mutant:
     def __init__(self, seed: int, corpus: list[str]) -> None:
         self._chance = Random(seed)
         self._corpus = corpus
-        self.text = self._text()
         self.rows = {name: self._changed(text, _CELLS) for name, text in _ROWS.items()}
+        self.text = self._named_by_values() if self._chance.random() < 0.1 else self._text()
 
     def write(self, folder: Path) -> Path:
         """The manifest's path."""
@@ -100,7 +92,6 @@ class Mutant:
             tree = json.loads(json.dumps(_SOUND))
             if chance.random() < 0.7:
                 tree["jobs"] = chance.sample(tree["jobs"], chance.randint(1, 3))
-            self._name_by_values(tree)
             for _ in range(chance.choice((0, 1, 1, 2, 4))):
                 self._graft(tree)
             text = "".join(f"{_bare(key)}: {_flow(value)}\n" for key, value in tree.items())
@@ -110,24 +101,22 @@ class Mutant:
             text = self._changed(text, _TOKENS)
         return text
 
-    def _name_by_values(self, tree: dict[str, Any]) -> None:
-        """Let pictures be named by what stands in variables and cells, where people may write anything."""
+    def _named_by_values(self) -> str:
+        """A sound manifest whose pictures are named by variables and cells, where people may write anything."""
         chance = self._chance
-        words = [
-            word
-            for job in tree["jobs"]
-            if isinstance(job, dict)
-            for word in (*job.get("vars", ()), *job.get("zip", ()))
+        values = [chance.choice(_NAMES) for _ in range(3)]
+        self.rows["rows.csv"] = "title,ratio\n" + "".join(f'"{value}",1:1\n' for value in values)
+        jobs = [
+            {"prompt": "A cat", "vars": {"title": values}},
+            {"prompt": "A dog", "rows": "rows.csv"},
         ]
-        words += ["title" for job in tree["jobs"] if "rows" in job]
-        if words and chance.random() < 0.5:
-            word = chance.choice(words)
-            tree["output"][chance.choice(("folder", "file"))] = f"{{{word}}}"
-            for job in tree["jobs"]:
-                if isinstance(job, dict) and word in job.get("vars", ()):
-                    job["vars"][word].append(
-                        chance.choice((*_CELLS[1:3], "CON", "a/../../b", "x. ", "C:\\x", "é/\u202e"))
-                    )
+        tree = {
+            "version": 1,
+            "provider": "simulator",
+            "output": {"folder": chance.choice(_FOLDERS), "file": "{title}"},
+            "jobs": chance.sample(jobs, chance.randint(1, 2)),
+        }
+        return "".join(f"{key}: {_flow(value)}\n" for key, value in tree.items())
 
     def _graft(self, tree: dict[str, Any]) -> None:
         """Change one place of the structure."""
