@@ -13,14 +13,15 @@ from pipeline import load_manifest
 from pipeline.runner import RunOptions, run_async
 from pipeline.simulator import Simulator, SimulatorSettings
 
-#: Processor time, not time on the clock, so that other programs are not in it; what is meant is 20 ms.
-LONGEST_MS = 60.0
+#: Processor time, not time on the clock, so that other programs are not in it; what is meant is 20 ms, and usual 9.
+BUYING_MS = 60.0
+#: Where only rows are read and held against the ledger, 2 ms are usual.
+READING_MS = 10.0
 #: Rows enough for several chunks of the planner.
 ROWS = 700
 
 
 async def test_a_run_never_keeps_its_loop_from_its_timers_for_long(tmp_path: Path) -> None:
-    """Regression: where links lead was looked up for each row of a chunk, which held the loop for 100 ms."""
     watch = LoopWatch()
     settings = SimulatorSettings(scale=16)
     manifest = load_manifest(write_manifest(tmp_path / "manifest", ROWS, 16))
@@ -36,10 +37,11 @@ async def test_a_run_never_keeps_its_loop_from_its_timers_for_long(tmp_path: Pat
             bought = await run_async(manifest, options)
     assert bought.exit_code == 0
 
-    assert watch.longest_stretch_ms < LONGEST_MS
+    assert watch.longest_stretch_ms < BUYING_MS
 
 
 async def test_a_rerun_of_many_rows_never_keeps_its_loop_from_its_timers_for_long(tmp_path: Path) -> None:
+    """Regression: where links lead was looked up for each row of a chunk, which held the loop for 15 ms."""
     watch = LoopWatch()
     manifest = load_manifest(write_manifest(tmp_path / "manifest", ROWS, 1))
     options = RunOptions(
@@ -48,7 +50,7 @@ async def test_a_rerun_of_many_rows_never_keeps_its_loop_from_its_timers_for_lon
     with anyio.fail_after(120):
         await run_async(manifest, options)  # nobody answers: every row is held against the ledger, and nothing bought
 
-    assert watch.longest_stretch_ms < LONGEST_MS
+    assert watch.longest_stretch_ms < READING_MS
 
 
 @pytest.mark.parametrize(
