@@ -108,7 +108,8 @@ async def test_a_second_signal_during_a_download_leaves_it_for_the_next_run(
     manifest = workspace.manifest("Stalling [fault:dl_stall*1]")
     with anyio.fail_after(15):
         async with workspace.started("run", manifest, "--json") as running:
-            await until(lambda: any(workspace.output.rglob("*.part")))  # the download has begun
+            await until(lambda: simulator.bill.pictures == 1)
+            await until(lambda: workspace.states() == {"bought": 1})
             running.signal(signal.SIGTERM)
             await running.hears("buying has stopped")
             running.signal(signal.SIGTERM)
