@@ -73,7 +73,7 @@ strace:
 
 .PHONY: test
 test: check strace ## Everything: check, then all tests with branch coverage
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
 
 .PHONY: browser
 browser: ## Install Debian's Chromium for the tests of the report, where that can be done
@@ -83,7 +83,7 @@ browser: ## Install Debian's Chromium for the tests of the report, where that ca
 
 .PHONY: torture
 torture: setup strace ## The long versions of the tests of money and faults (hours)
-	$(BIN)/pytest -n 2 --torture tests/torture
+	$(BIN)/pytest -n 2 --dist worksteal --torture tests/torture
 
 .PHONY: bench
 bench: setup ## Measure what the program costs, beside others, on this machine (minutes)
