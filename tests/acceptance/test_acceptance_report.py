@@ -21,12 +21,13 @@ def shown(workspace: Workspace, page: str = "report.html") -> dict[str, Any]:
     return data
 
 
-async def test_a_run_writes_the_report_and_names_it_last_also_when_jobs_failed(
+async def test_a_run_writes_the_report_and_names_it_before_its_summary_also_when_jobs_failed(
     workspace: Workspace, simulator: Simulator
 ) -> None:
     ended = await workspace.fluxbatch("run", workspace.manifest(*PROMPTS, limits={"budget_usd": 1}))
     assert ended.code == 3, ended.err
-    assert ended.out.splitlines()[-1] == "Report: output/report.html"
+    assert ended.out.splitlines()[0] == "Report: output/report.html"
+    assert ended.out.splitlines()[-1].endswith("fluxbatch run batch.yaml --retry-failed")
     data = shown(workspace)
     assert [(row["prompt"], row["state"]) for row in sorted(data["rows"], key=lambda row: row["index"])] == [
         ("One", "stored"),

@@ -9,7 +9,7 @@ from benchmarks.full_ledger import fill
 from pipeline import Ledger
 from pipeline.ledger import reading
 from pipeline.ledger.connection import open_reading, open_writing
-from pipeline.ledger.schema import MIGRATIONS
+from pipeline.ledger.schema import APPLICATION_ID, MIGRATIONS
 from pipeline.ledger.tallying import tally
 
 ROWS = 300
@@ -67,9 +67,10 @@ def test_rows_that_are_not_whole_are_counted_beside_those_that_are(tmp_path: Pat
 
 def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_where_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
-    open_writing(path).close()
     connection = apsw.Connection(str(path))
-    connection.execute("DROP INDEX placements_in_order; ALTER TABLE runs DROP COLUMN caps; PRAGMA user_version = 2")
+    for migration in MIGRATIONS[:2]:
+        connection.execute(migration)
+    connection.execute(f"PRAGMA user_version = 2; PRAGMA application_id = {APPLICATION_ID}; PRAGMA journal_mode = WAL")
     connection.close()
 
     connection = open_writing(path)
