@@ -26,7 +26,7 @@ from tests.acceptance.secrecy import KEY, assert_secrets_kept
 from tests.acceptance.warm import Warm
 
 #: No command of these tests takes this long, even on a busy machine; a test that waits longer hangs.
-PATIENCE_S = 50.0
+PATIENCE_S = 150.0
 #: How often a condition on the other process is looked at.
 LOOK_EVERY_S = 0.02
 
