@@ -15,7 +15,8 @@ MAX_SCANS = 64
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START, _END, _SCAN, _TEMPORARY = 0xD8, 0xD9, 0xDA, 0x01
 #: Frames packed with a Huffman code (ITU T.81, table B.1): sequential and progressive, the JPEGs that are met.
-_HUFFMAN = frozenset({0xC0, 0xC1, 0xC2})
+_PROGRESSIVE = 0xC2
+_HUFFMAN = frozenset({0xC0, 0xC1, _PROGRESSIVE})
 
 
 class TooManyPartsError(Exception):
@@ -29,10 +30,12 @@ class Outline:
     Attributes:
         end: How many bytes the picture is, whatever follows them; None where its end is not there.
         huffman: Whether it is a JPEG that is packed with a Huffman code.
+        progressive: Whether its pixels come in several passes, ever finer.
     """
 
     end: int | None
     huffman: bool = False
+    progressive: bool = False
 
 
 def outline(data: bytes, image_format: PictureFormat) -> Outline:
@@ -44,14 +47,15 @@ def outline(data: bytes, image_format: PictureFormat) -> Outline:
     if image_format == "webp":
         end = 8 + int.from_bytes(data[4:8], "little")
         return Outline(end=end if 12 < end <= len(data) else None)
-    at, scans, huffman = 0, 0, False
+    at, scans, huffman, progressive = 0, 0, False, False
     for number, (mark, at) in enumerate(_segments(data) if image_format == "jpeg" else _chunks(data)):
         scans += mark == _SCAN
         huffman |= mark in _HUFFMAN
+        progressive |= mark == _PROGRESSIVE
         if number >= MAX_PARTS or scans > MAX_SCANS:
             raise TooManyPartsError(f"more than {MAX_PARTS} parts or {MAX_SCANS} scans")
         if mark == _END:
-            return Outline(end=at, huffman=huffman)
+            return Outline(end=at, huffman=huffman, progressive=progressive)
     return Outline(end=None)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline.deliver import UnprovenError, prove
 from pipeline.deliver.anatomy import MAX_PARTS, MAX_SCANS
+from pipeline.deliver.strict import decodes_whole
 
 END = b"\xff\xd9"
 
@@ -43,14 +44,34 @@ def scans(data: bytes) -> list[int]:
 
 PACKINGS: list[dict[str, Any]] = [{}, {"restart_marker_rows": 1}, {"optimize": True, "subsampling": 0}]
 
+#: With the decoder that tells what it made up, and as where it is not installed.
+EITHER_WAY = pytest.mark.parametrize("whole", [decodes_whole, lambda _: False], ids=["strict", "Pillow"])
 
+
+@EITHER_WAY
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("options", PACKINGS, ids=str)
-def test_a_jpeg_cut_anywhere_whose_end_mark_was_put_back_is_refused(options: dict[str, Any]) -> None:
+def test_a_jpeg_cut_anywhere_whose_end_mark_was_put_back_is_refused(
+    options: dict[str, Any], mode: str, whole: Callable[[bytes], bool]
+) -> None:
     """Decoders draw the rest in grey and say nothing."""
-    data = picture("jpeg", **options)
-    assert prove(data, None).format == "jpeg"
+    buffer = BytesIO()
+    noise((48, 32)).convert(mode).save(buffer, "jpeg", **options)
+    data = buffer.getvalue()
+    assert prove(data, None, whole=whole).format == "jpeg"
     for length in range(scans(data)[0], len(data) - len(END)):
-        assert refusal(data[:length] + END) in {"torn", "truncated", "undecodable"}
+        with pytest.raises(UnprovenError) as caught:
+            prove(data[:length] + END, None, whole=whole)
+        assert caught.value.kind in {"torn", "truncated", "undecodable"}
+
+
+def test_a_whole_jpeg_is_decoded_once_where_that_can_be_told() -> None:
+    """Three decodes take three times as long; and what only the slower way can read is not refused."""
+    assert decodes_whole(picture("jpeg"))
+    data = picture("jpeg")
+    odd = data[:2] + b"\xff\xff\xff" + data[3:]
+    assert prove(odd, None).width == 48
+    assert not decodes_whole(data[:-40] + END)
 
 
 def test_a_progressive_jpeg_so_mended_passes_only_where_it_is_whole_but_coarser() -> None:
@@ -67,8 +88,9 @@ def test_a_progressive_jpeg_so_mended_passes_only_where_it_is_whole_but_coarser(
     assert all(any(mark - 1 <= length <= mark for mark in between) for length in taken), (taken, between)
 
 
+@EITHER_WAY
 @pytest.mark.dose(100, 20_000)
-def test_a_whole_jpeg_of_any_kind_is_proven(seeds: range) -> None:
+def test_a_whole_jpeg_of_any_kind_is_proven(seeds: range, whole: Callable[[bytes], bool]) -> None:
     for seed in seeds:
         chance = Random(seed)
         size = chance.randint(1, 120), chance.randint(1, 120)
@@ -82,7 +104,7 @@ def test_a_whole_jpeg_of_any_kind_is_proven(seeds: range) -> None:
             optimize=chance.random() < 0.5,
             restart_marker_blocks=chance.choice([0, 0, 1, 7]),
         )
-        assert prove(data.getvalue(), None).width == size[0], f"seed {seed}"
+        assert prove(data.getvalue(), None, whole=whole).width == size[0], f"seed {seed}"
 
 
 @pytest.mark.parametrize("image_format", ["jpeg", "png", "webp"])
