@@ -20,6 +20,9 @@ from pipeline.transport.session import lower_headers, open_session
 
 #: A picture of 64 MiB in base64 still fits; more is not an answer.
 MAX_BODY_BYTES = 100 * 1024 * 1024
+#: A connection is used again within so many seconds, and not later. Servers that close idle ones wait for 2 s at least
+#: (gunicorn; Node 5, nginx 75), and one closed just as it is used again looks like a lost answer: a false *unknown*.
+KEPT_S = 0.5
 #: A larger request is written in pieces.
 _IN_ONE_GO_BYTES = 64 * 1024
 
@@ -73,10 +76,14 @@ _ATTEMPT: ContextVar[_Attempt] = ContextVar("attempt")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Tells the attempt that waits for a connection that it has one."""
+    """Tells the attempt that waits for a connection that it has one, and that nothing has come on it unasked."""
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         connection = await super().connect(*args, **kwargs)
+        while connection.protocol is not None and connection.protocol.should_close:
+            # What came unasked would be taken for the answer to the next request.
+            connection.close()
+            connection = await super().connect(*args, **kwargs)
         attempt = _ATTEMPT.get()
         attempt.sent = True
         attempt.scope.deadline = anyio.current_time() + attempt.first_byte_s
@@ -86,8 +93,9 @@ class _Connector(aiohttp.TCPConnector):
 class ApiTransport:
     """The session that carries the key. An async context manager; one for the length of a run.
 
-    No connection is kept alive: one that the server closes just then looks like a lost answer, and a false *unknown*
-    costs more than a handshake. The number in flight is not limited here: waiting for a slot would count as connecting.
+    A connection is used again straight after its last answer, as it is while buying goes on: a handshake takes as long
+    as several ways there and back. A request is never sent a second time for it. The number in flight is not limited
+    here: waiting for a slot would count as connecting.
     """
 
     def __init__(self, *, base_url: str, api_key: str | None) -> None:
@@ -109,7 +117,7 @@ class ApiTransport:
     async def __aenter__(self) -> Self:
         self._session = await self._stack.enter_async_context(
             open_session(
-                _Connector(limit=0, force_close=True),
+                _Connector(limit=0, keepalive_timeout=KEPT_S),
                 headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             )
         )

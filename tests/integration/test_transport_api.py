@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from pipeline.transport import MAX_BODY_BYTES, ApiResponse, ApiTimeouts, ApiTransport, LostError, NeverSentError
+from pipeline.transport.api import KEPT_S
 from pipeline.transport.faults import TransportError
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -108,9 +109,8 @@ async def test_a_request_carries_the_key_the_document_and_nothing_else_of_ours()
     assert lines[0] == "POST /v1/images/generations HTTP/1.1"
     assert {line.split(":")[0] for line in lines[1:]} == {
         *("Host", "User-Agent", "Accept-Encoding", "Authorization", "Content-Type", "Accept", "Content-Length"),
-        "Connection",
     }
-    assert {"Accept-Encoding: identity", f"Authorization: Bearer {KEY}", "Connection: close"} <= set(lines)
+    assert {"Accept-Encoding: identity", f"Authorization: Bearer {KEY}"} <= set(lines)
     assert json.loads(body) == {"prompt": "ein Käfer"}
     assert (response.status, response.body, response.complete) == (200, b"{}", True)
     assert response.headers["x-twice"] == "1, 2"
@@ -126,16 +126,6 @@ async def test_without_a_key_there_is_no_authorization() -> None:
     async with _serving(handle) as server:
         await _post(f"http://127.0.0.1:{server.port}/v1", key=None)
     assert b"authorization" not in seen[0].lower()
-
-
-async def test_every_request_has_a_connection_of_its_own() -> None:
-    """A kept-alive connection that the server closes at that instant looks just like a lost answer."""
-    async with _serving(_answering(OK + b"Content-Length: 2\r\n\r\n{}", then_hang=True)) as server:
-        with anyio.fail_after(5):
-            async with ApiTransport(base_url=f"http://127.0.0.1:{server.port}", api_key=KEY) as transport:
-                for _ in range(3):
-                    await transport.post_json("/x", {}, timeouts=SHORT)
-        assert server.connections == 3
 
 
 async def test_a_redirect_is_an_answer_and_the_paid_body_is_not_sent_again() -> None:
@@ -404,3 +394,76 @@ async def test_no_error_shows_the_key(handle: Handler) -> None:
     assert KEY not in f"{error}{error!r}"
     assert error.__suppress_context__, "a printed traceback would show the library's own words"
     assert error.__cause__ is None
+
+
+# --- one connection after another ---------------------------------------------------------------------------------
+
+
+def _answers(*, close_after: int = 100, reset_at: int = 100, twice: bool = False) -> Handler:
+    """Answers on one connection with the number of the request.
+
+    Args:
+        close_after: How many answers a connection has.
+        reset_at: The request that is answered by a reset.
+        twice: Each answer comes once more when it has been read.
+    """
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in range(1, close_after + 1):
+            request = await _request(reader)
+            if number == reset_at:
+                _reset(writer)
+                return
+            answer = OK + b"Content-Length: 14\r\n\r\n" + request[-14:]
+            writer.write(answer)
+            if twice:
+                await asyncio.sleep(0.05)
+                writer.write(answer)
+            await writer.drain()
+
+    return handle
+
+
+async def _posts(server: RawServer, *waits_s: float) -> None:
+    """Post a numbered document, and one more after each wait."""
+    with anyio.fail_after(30):
+        async with ApiTransport(base_url=f"http://127.0.0.1:{server.port}/v1", api_key=KEY) as transport:
+            for number, wait_s in enumerate((0.0, *waits_s)):
+                await anyio.sleep(wait_s)
+                asked = {"number": 100 + number}
+                answer = await transport.post_json("/x", asked, timeouts=ApiTimeouts())
+                assert answer.status == 200
+                assert json.dumps(asked)[-14:].encode() == answer.body
+
+
+async def test_a_connection_is_used_again_at_once() -> None:
+    async with _serving(_answers()) as server:
+        await _posts(server, 0, 0, 0)
+    assert server.connections == 1
+
+
+async def test_a_connection_that_was_idle_is_not_trusted() -> None:
+    """A server may be closing it just then, and a request sent into that would be an answer lost."""
+    async with _serving(_answers()) as server:
+        await _posts(server, KEPT_S + 0.2)
+    assert server.connections == 2
+
+
+async def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    async with _serving(_answers(close_after=1)) as server:
+        await _posts(server, 0.1, 0.1)
+    assert server.connections == 3
+
+
+async def test_a_request_lost_on_a_used_connection_is_not_sent_again() -> None:
+    async with _serving(_answers(reset_at=2)) as server:
+        with pytest.raises(LostError):
+            await _posts(server, 0)
+        await anyio.sleep(0.05)
+    assert server.connections == 1
+
+
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer() -> None:
+    async with _serving(_answers(twice=True)) as server:
+        await _posts(server, 0.2, 0.2)
+    assert server.connections == 3
