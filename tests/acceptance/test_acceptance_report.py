@@ -38,7 +38,7 @@ async def test_a_run_writes_the_report_and_names_it_before_its_summary_also_when
     for row in data["rows"]:
         if row["state"] == "stored":
             assert (workspace.output / row["picture"]).is_file()
-            assert row["embedded"].startswith("data:image/webp;base64,")
+            assert data["embedded"][row["sha256"]].startswith("data:image/webp;base64,")
 
 
 async def test_without_it_nothing_is_left_and_nothing_is_said(workspace: Workspace, simulator: Simulator) -> None:

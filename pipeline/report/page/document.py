@@ -1,7 +1,6 @@
 """What a page is given to show: the ledger's survey as plain JSON values."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,7 +57,6 @@ def document(survey: Survey, scope: Scope, places: Places, thumbnails: Thumbnail
     Args:
         made_at: Seconds since 1970.
     """
-    embedded = thumbnails.embedded()
     return {
         "made_at": made_at,
         "manifest": scope.manifest,
@@ -67,7 +65,8 @@ def document(survey: Survey, scope: Scope, places: Places, thumbnails: Thumbnail
         "options": places.options,
         "total": survey.total,
         "thumbnails": places.thumbnails(),
-        "rows": [row_of(row, places, thumbnails.made, embedded) for row in survey.rows],
+        "embedded": thumbnails.embedded(),
+        "rows": [row_of(row, places, thumbnails.made) for row in survey.rows],
         **figures(survey),
     }
 
@@ -92,7 +91,7 @@ def live_document(rows: list[dict[str, Any]], told: dict[str, Any], places: Plac
 
 def live_row(row: Shown, places: Places) -> dict[str, Any]:
     """One row whose pictures are asked for by the ledger's numbers, never by a path."""
-    told = row_of(row, places, frozenset(), {})
+    told = row_of(row, places, frozenset())
     if "picture" in told:
         told |= {"picture": f"picture/{row.id}", "thumbnail": True}
     return told
@@ -112,7 +111,7 @@ def figures(survey: Survey) -> dict[str, Any]:
     }
 
 
-def row_of(row: Shown, places: Places, made: frozenset[str], embedded: Mapping[str, str]) -> dict[str, Any]:
+def row_of(row: Shown, places: Places, made: frozenset[str]) -> dict[str, Any]:
     """One row; what is absent is left out."""
     told = {name: getattr(row, name) for name in _AS_THEY_ARE}
     told = {name: value for name, value in told.items() if value is not False and value != ""}
@@ -128,5 +127,4 @@ def row_of(row: Shown, places: Places, made: frozenset[str], embedded: Mapping[s
         told["file"] = row.path
         told["picture"] = places.picture(row.path)
         told["thumbnail"] = True if row.sha256 in made else None
-        told["embedded"] = embedded.get(row.sha256 or "")
     return {name: value for name, value in told.items() if value is not None}

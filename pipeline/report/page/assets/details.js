@@ -9,7 +9,7 @@ const shape = (row) => {
 
 // Where a row's picture is looked for, the lightest first.
 function places(row, large = false) {
-  const small = [row.embedded, row.thumbnail && `${DATA.thumbnails}/${row.sha256}.webp`];
+  const small = [DATA.embedded?.[row.sha256], row.thumbnail && `${DATA.thumbnails}/${row.sha256}.webp`];
   return (large ? [row.picture, ...small] : [...small, row.picture]).filter(Boolean);
 }
 
