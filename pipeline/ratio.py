@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 from math import gcd
 
 #: The provider's document: a continuous range, both ends included.
@@ -15,6 +15,10 @@ SIZES: tuple[tuple[int, int], ...] = (*_UPRIGHT, (1024, 1024), *((h, w) for w, h
 
 #: What arrives differs from what was asked by up to 6.4 % (5:4 comes as 1104x944); more than this is a wrong shape.
 TOLERANCE = Fraction(8, 100)
+
+#: The areas of pictures that are asked for by their size, in pixels.
+MEGAPIXEL = 1024 * 1024
+LEAST_AREA = MEGAPIXEL * 17 // 20
 
 _PATTERN = re.compile(r"(\d{1,6}(?:\.\d{1,4})?):(\d{1,6}(?:\.\d{1,4})?)")
 _LONGER = re.compile(r"\d+(?:\.\d+)?:\d+(?:\.\d+)?")
@@ -44,6 +48,19 @@ class Ratio:
         """The width and height, in pixels, a picture of this ratio is expected to arrive in: the nearest of SIZES."""
         return min(SIZES, key=lambda size: (abs(Fraction(*size) / self.value - 1), size))
 
+    def size(self, *, step: int, minimum: int, maximum: int) -> tuple[int, int]:
+        """The legal size nearest to this ratio, for models that are asked for a size: width and height in pixels.
+
+        Sizes between LEAST_AREA and a megapixel are tried, never above it: some charge by the megapixel begun. Of
+        equally near ones the largest is taken.
+
+        Args:
+            step: Both sides are multiples of it.
+            minimum: Of each side.
+            maximum: Of each side.
+        """
+        return _nearest(self.value, step, minimum, maximum)
+
     def fits(self, width: int, height: int) -> bool:
         """Whether a picture of that many pixels has this shape, within TOLERANCE either way."""
         got = Fraction(width, height)
@@ -60,6 +77,18 @@ class Ratio:
 
     def __str__(self) -> str:
         return f"{self.width}:{self.height}"
+
+
+@lru_cache(maxsize=4096)
+def _nearest(value: Fraction, step: int, minimum: int, maximum: int) -> tuple[int, int]:
+    sides = range(-(-minimum // step) * step, maximum + 1, step)
+    legal = ((w, h) for w in sides for h in sides if LEAST_AREA <= w * h <= MEGAPIXEL)
+    return min(legal, key=lambda size: (_apart(Fraction(*size), value), -size[0] * size[1]))
+
+
+def _apart(one: Fraction, other: Fraction) -> Fraction:
+    """How far two ratios are apart, the same either way up."""
+    return max(one / other, other / one)
 
 
 def parse_ratio(text: str) -> Ratio:

@@ -2,15 +2,19 @@
 
 from pipeline.catalog.amounts import Usd
 from pipeline.catalog.models import ModelSpec, Parameters, models
-from pipeline.catalog.profiles import LogKind, Profile, ProviderLog, Wire, profiles
+from pipeline.catalog.profiles import Answers, Api, LogKind, Meaning, Profile, ProviderLog, Sizes, Wire, profiles
 from pipeline.catalog.uses import uses
 
 __all__ = [
+    "Answers",
+    "Api",
     "LogKind",
+    "Meaning",
     "ModelSpec",
     "Parameters",
     "Profile",
     "ProviderLog",
+    "Sizes",
     "Usd",
     "Wire",
     "models",

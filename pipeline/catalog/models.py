@@ -36,19 +36,33 @@ class Switch(_Data):
 
 
 class Shape(_Data):
-    """The aspect ratio, within the range of ``pipeline.ratio``."""
+    """The aspect ratio, within the range of ``pipeline.ratio``; with a step, it is asked for as a size.
+
+    Attributes:
+        step: Both sides are multiples of it, in pixels; None where the model takes the ratio itself.
+        minimum: Of each side, in pixels.
+        maximum: Of each side, in pixels.
+    """
 
     default: str
+    step: int | None = Field(None, ge=1, le=64)
+    minimum: int = Field(64, ge=16, le=4096)
+    maximum: int = Field(2048, ge=16, le=4096)
 
 
 class Parameters(_Data):
-    """What a model takes, by the manifest's key; None where it does not take it."""
+    """What a model takes, by the manifest's key; None where it does not take it.
+
+    Attributes:
+        images: How many input images an edit may have; 0 where the model only draws.
+    """
 
     ratio: Shape | None = None
     seed: WholeNumber | None = None
     safety_tolerance: WholeNumber | None = None
     format: Choice
     prompt_upsampling: Switch | None = None
+    images: int = Field(0, ge=0, le=8)
 
 
 class ModelSpec(_Data):

@@ -12,6 +12,13 @@ from pipeline.catalog.amounts import Usd
 
 Wire = Literal["flat", "extra_body", "both"]
 LogKind = Literal["one-api"]
+Api = Literal["images", "bfl"]
+Answers = Literal["url", "b64_json"]
+Sizes = Literal["size", "width_height"]
+#: What an error code may mean; see ``pipeline.provider.classify`` for what each does to the money.
+Meaning = Literal[
+    "invalid", "moderated", "key_refused", "no_balance", "unknown_model", "throttled", "overloaded", "answer_lost"
+]
 
 
 def _to_decimal(value: Any) -> Decimal:
@@ -46,9 +53,18 @@ class Profile(BaseModel):
     """One provider.
 
     Attributes:
-        base_url: Up to and with ``/v1``; empty for the built-in simulator, which is started for the run.
+        api: What it speaks: the Images API, or the vendor's own submitting and polling.
+        base_url: Up to and with ``/v1``; empty for the built-in simulator, which is started for the run, and where
+            only the manifest can say.
+        hosts: Other addresses of the same account, by a short name.
+        avoid: Hosts that are refused, each with the reason.
         api_key_env: The environment variable that holds the key; empty when none is needed.
         wire: Where Flux parameters travel: at the top level of the body, inside a literal ``extra_body``, or both.
+        answers: How pictures are asked to come (``response_format``); None where that is not asked.
+        sizes: How a size is asked for, of models that want one instead of a ratio.
+        ratio_models: Models that take a ratio here, although the catalog says a size.
+        codes: What its own error codes mean, by code.
+        poll_hosts: Domains to whose hosts it may send whoever asks after a task, besides its own origin.
         window_s: How long a result URL lives, in seconds.
         credit_factor: What a dollar paid is credited as; only for the cost comparison, never for a budget.
         simulated: Whether its pictures and money are make-believe.
@@ -62,9 +78,17 @@ class Profile(BaseModel):
 
     name: str
     title: str
+    api: Api = "images"
     base_url: str
+    hosts: dict[str, str] = Field(default_factory=dict)
+    avoid: dict[str, str] = Field(default_factory=dict)
     api_key_env: str
     wire: Wire
+    answers: Answers | None = None
+    sizes: Sizes = "size"
+    ratio_models: frozenset[str] = Field(default=frozenset(), strict=False)
+    codes: dict[str, Meaning] = Field(default_factory=dict)
+    poll_hosts: tuple[str, ...] = Field(default=(), strict=False)
     window_s: Annotated[float, Field(gt=0, le=86_400, strict=False)]
     credit_factor: Annotated[Decimal, BeforeValidator(_to_decimal), Field(ge=1, le=10)]
     simulated: bool = False

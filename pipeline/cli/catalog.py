@@ -63,7 +63,8 @@ def _parameters(spec: ModelSpec) -> list[str]:
     taken = spec.parameters
     told = []
     if taken.ratio:
-        told.append("ratio 3:7 to 7:3")
+        step = taken.ratio.step
+        told.append("ratio 3:7 to 7:3" + (f" (as a size in multiples of {step})" if step else ""))
     if taken.seed:
         told.append("seed")
     if taken.safety_tolerance:
@@ -71,6 +72,8 @@ def _parameters(spec: ModelSpec) -> list[str]:
     told.append(f"format {' or '.join(taken.format.choices)}")
     if taken.prompt_upsampling:
         told.append("prompt_upsampling")
+    if taken.images:
+        told.append(f"{taken.images} input image{'s' if taken.images > 1 else ''}")
     return told
 
 

@@ -91,7 +91,10 @@ class Generations:
 
     def _exhibit(self, order: Order) -> Exhibit:
         flaws = self.plan.pick_all(Stage.PICTURE, order.markers, order.prompt)
-        width, height = size_of("1:1" if "wrong_shape" in flaws else order.aspect_ratio)
+        ratio = order.aspect_ratio if order.size is None else f"{order.size[0]}:{order.size[1]}"
+        width, height = order.size or size_of(order.aspect_ratio)
+        if "wrong_shape" in flaws:
+            width, height = size_of("1:1")
         image_format = order.output_format
         if "wrong_format" in flaws:
             image_format = "png" if image_format == "jpeg" else "jpeg"
@@ -100,7 +103,7 @@ class Generations:
         recipe = Recipe(
             model=order.model,
             prompt=order.prompt,
-            ratio=order.aspect_ratio,
+            ratio=ratio,
             seed=chosen_seed if order.seed is None else order.seed,
             safety_tolerance=order.safety_tolerance,
             prompt_upsampling=order.prompt_upsampling,

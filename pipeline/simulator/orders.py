@@ -19,7 +19,10 @@ _UPRIGHT = ((672, 1568), (688, 1504), (720, 1456), (752, 1392), (800, 1328), (83
 SIZES: tuple[tuple[int, int], ...] = (*_UPRIGHT, (1024, 1024), *((tall, wide) for wide, tall in _UPRIGHT))
 
 ResponseFormat = Literal["url", "b64_json"]
-_FLUX = ("aspect_ratio", "seed", "safety_tolerance", "output_format", "prompt_upsampling")
+_FLUX = ("aspect_ratio", "size", "width", "height", "seed", "safety_tolerance", "output_format", "prompt_upsampling")
+_SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
+#: A side of a picture that is asked for by its size, in pixels.
+_LEAST_SIDE, _MOST_SIDE, _STEP = 64, 2048, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class Order:
 
     Attributes:
         aspect_ratio: As written, within 3:7 to 7:3.
+        size: Width and height in pixels, where that was asked for instead.
         seed: None where the provider may choose.
         response_format: None where the provider may choose.
         markers: The faults the prompt asks for.
@@ -36,6 +40,7 @@ class Order:
     model: str
     prompt: str
     aspect_ratio: str
+    size: tuple[int, int] | None
     seed: int | None
     safety_tolerance: int
     output_format: ImageFormat
@@ -68,6 +73,7 @@ def read_order(body: bytes, wire: Wire) -> Order:
         model=_text(asked, "model"),
         prompt=prompt,
         aspect_ratio=_ratio(flux),
+        size=_size(flux),
         seed=_whole_number(flux, "seed"),
         safety_tolerance=2 if tolerance is None else tolerance,
         output_format=output_format,
@@ -118,6 +124,24 @@ def _ratio(flux: dict[str, Any]) -> str:
     if not _NARROWEST <= Fraction(match[1]) / Fraction(match[2]) <= _WIDEST:
         raise invalid("aspect_ratio must be from 3:7 to 7:3", "aspect_ratio")
     return match[0]
+
+
+def _size(flux: dict[str, Any]) -> tuple[int, int] | None:
+    """What ``size``, or ``width`` and ``height``, ask for; None where neither is there."""
+    text = flux.get("size")
+    if text is not None:
+        match = _SIZE.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise invalid("size must be of the form WIDTHxHEIGHT", "size")
+        sides = int(match[1]), int(match[2])
+    else:
+        width, height = _whole_number(flux, "width"), _whole_number(flux, "height")
+        if width is None and height is None:
+            return None
+        sides = width or 1024, height or 1024
+    if any(not _LEAST_SIDE <= side <= _MOST_SIDE or side % _STEP for side in sides):
+        raise invalid(f"sizes must be multiples of {_STEP} from {_LEAST_SIDE} to {_MOST_SIDE}", "size")
+    return sides
 
 
 def _whole_number(flux: dict[str, Any], name: str) -> int | None:

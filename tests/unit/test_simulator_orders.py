@@ -61,6 +61,10 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
         ("aspect_ratio", "1:0"),
         ("aspect_ratio", 1.5),
         ("aspect_ratio", "٣:٣"),
+        ("size", "1024"),
+        ("size", "1024x1000"),
+        ("size", "48x1024"),
+        ("size", [1024, 1024]),
         ("seed", "5"),
         ("seed", 5.0),
         ("seed", True),
@@ -132,3 +136,10 @@ def test_every_size_is_within_8_percent_of_what_was_asked() -> None:
         for tall in range(30, 71):
             got = Fraction(*size_of(f"{wide}:{tall}"))
             assert abs(got / Fraction(wide, tall) - 1) < Fraction(8, 100)
+
+
+def test_a_size_can_be_asked_instead_of_a_ratio() -> None:
+    assert read(size="1280x720").size == (1280, 720)
+    assert read(width=736, height=1312).size == (736, 1312)
+    assert read(width=1280).size == (1280, 1024)
+    assert read().size is None
