@@ -252,7 +252,7 @@ def _cost(manifest: Manifest, model: str, pictures: int) -> ModelCost:
     return ModelCost(
         model=model,
         pictures=pictures,
-        cost_microusd=pictures * manifest.profile.prices[model],
+        cost_microusd=pictures * manifest.prices[model],
         official_microusd=None if official is None else pictures * official,
         typical_s=spec.typical_s,
     )

@@ -2,7 +2,18 @@
 
 from pipeline.catalog.amounts import Usd
 from pipeline.catalog.models import ModelSpec, Parameters, models
-from pipeline.catalog.profiles import Answers, Api, LogKind, Meaning, Profile, ProviderLog, Sizes, Wire, profiles
+from pipeline.catalog.profiles import (
+    Answers,
+    Api,
+    LogKind,
+    Meaning,
+    Profile,
+    ProviderLog,
+    Sizes,
+    Wire,
+    profiles,
+    reason_to_avoid,
+)
 from pipeline.catalog.uses import uses
 
 __all__ = [
@@ -19,5 +30,6 @@ __all__ = [
     "Wire",
     "models",
     "profiles",
+    "reason_to_avoid",
     "uses",
 ]

@@ -13,7 +13,7 @@ from pipeline.catalog.amounts import Usd
 Wire = Literal["flat", "extra_body", "both"]
 LogKind = Literal["one-api"]
 Api = Literal["images", "bfl"]
-Answers = Literal["url", "b64_json"]
+Answers = Literal["url", "b64"]
 Sizes = Literal["size", "width_height"]
 #: What an error code may mean; see ``pipeline.provider.classify`` for what each does to the money.
 Meaning = Literal[
@@ -96,6 +96,15 @@ class Profile(BaseModel):
     prices: dict[str, Usd]
     rate_per_minute: Annotated[int, Field(ge=1, le=100_000)] | None = None
     log: ProviderLog | None = None
+
+
+def reason_to_avoid(host: str) -> str | None:
+    """Why a host is never to be asked, where a built-in profile says so.
+
+    Args:
+        host: Its name alone, in lower case.
+    """
+    return next((profile.avoid[host] for profile in profiles().values() if host in profile.avoid), None)
 
 
 @cache

@@ -9,10 +9,10 @@ import anyio
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.catalog import Profile, profiles
+from pipeline.catalog import Profile
 from pipeline.clock import SystemClock
 from pipeline.errors import UsageError
-from pipeline.manifest import load_manifest
+from pipeline.manifest import known_profiles, load_manifest
 from pipeline.report import to_json
 from pipeline.runner.doctor import examine
 
@@ -53,6 +53,7 @@ def _profile(manifest: Path | None, provider: str | None) -> Profile:
     if manifest is not None:
         return load_manifest(manifest).profile
     name = provider or "apiyi"
-    if name not in profiles():
-        raise UsageError(f"there is no provider profile named {name}", remedy=f"one of {', '.join(profiles())}")
-    return profiles()[name]
+    known = known_profiles()
+    if name not in known:
+        raise UsageError(f"there is no provider profile named {name}", remedy=f"one of {', '.join(known)}")
+    return known[name]

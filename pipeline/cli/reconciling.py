@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from pipeline.catalog import Profile, profiles
+from pipeline.catalog import Profile
 from pipeline.cli.tables import table
 from pipeline.errors import ExitCode, UsageError
 from pipeline.ledger import Ledger
-from pipeline.manifest import load_manifest
+from pipeline.manifest import known_profiles, load_manifest
 from pipeline.money import format_usd
 from pipeline.provider import Billed
 from pipeline.reconcile import DayLine, Finding, Reconciliation
@@ -78,9 +78,10 @@ def _profile(path: Path, manifest: Path | None, provider: str | None) -> Profile
             told = f"the ledger has money at {', '.join(real)}" if real else "the ledger has no runs"
             raise UsageError(f"{told}: which provider is to be asked?", remedy="say --provider PROFILE, or a manifest")
         provider = real[0]
-    if provider not in profiles():
-        raise UsageError(f"there is no provider profile named {provider!r}", remedy=f"one of {', '.join(profiles())}")
-    return profiles()[provider]
+    profiles = known_profiles()
+    if provider not in profiles:
+        raise UsageError(f"there is no provider profile named {provider!r}", remedy=f"one of {', '.join(profiles)}")
+    return profiles[provider]
 
 
 def _date(option: str, text: str | None) -> date | None:

@@ -2,7 +2,8 @@
 
 from pipeline.manifest.loading import load_manifest
 from pipeline.manifest.manifest import Manifest
+from pipeline.manifest.profiles import known_profiles
 from pipeline.manifest.schema import json_schema
 from pipeline.manifest.settings import Limits, Notify
 
-__all__ = ["Limits", "Manifest", "Notify", "json_schema", "load_manifest"]
+__all__ = ["Limits", "Manifest", "Notify", "json_schema", "known_profiles", "load_manifest"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.manifest.complaints import Complaints, KeyPath, listed, near_word, nearest, shown
 from pipeline.manifest.scalars import Plain
 from pipeline.manifest.schema import (
+    PROVIDER_FORMS,
     DefaultsKeys,
     JobKeys,
     LimitsKeys,
@@ -16,6 +17,7 @@ from pipeline.manifest.schema import (
     ManifestHead,
     NotifyKeys,
     OutputKeys,
+    ProfilesFile,
     ProviderKeys,
     RowsKeys,
     TupleKeys,
@@ -28,6 +30,7 @@ SHORT = TupleKeys._fields
 _KEYS: dict[str, list[str]] = {
     "": list(ManifestFile.model_fields),
     "provider": list(ProviderKeys.model_fields),
+    "profiles": list(ProviderKeys.model_fields),
     "limits": list(LimitsKeys.model_fields),
     "defaults": list(DefaultsKeys.model_fields),
     "notify": list(NotifyKeys.model_fields),
@@ -36,7 +39,7 @@ _KEYS: dict[str, list[str]] = {
 }
 _SECRETS = frozenset({"api_key", "apikey", "api-key", "key", "token", "secret", "password", "authorization", "bearer"})
 #: What stands in for a required key that is missing or wrong, so that the others can be looked at.
-_STAND_INS: Mapping[str, Any] = {"version": Plain("1"), "prompt": "?", "rows": "?"}
+_STAND_INS: Mapping[str, Any] = {"version": Plain("1"), "prompt": "?", "rows": "?", "profiles": {}}
 _VARIABLES = frozenset({"vars", "zip"})
 
 _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -99,6 +102,13 @@ class Checker:
             return None
         return self._check(ManifestHead, data, ())
 
+    def profiles(self, data: Any) -> Checked[ProfilesFile] | None:
+        """Check a user's file of profiles; None when it is no mapping at all."""
+        if not isinstance(data, dict):
+            self.complaints.add(self.root, (), "must be a mapping of keys", "start with 'profiles:'")
+            return None
+        return self._check(ProfilesFile, data, ())
+
     def job(self, number: int, node: Node) -> Checked[JobKeys] | None:
         """Check one job, ``number`` from 0; None when it is neither a list nor a mapping."""
         data = plain_data(node)
@@ -154,9 +164,9 @@ def _errors(exc: ValidationError) -> Iterable[tuple[KeyPath, str, Mapping[str, A
     """Each error's path, kind and facts."""
     for error in exc.errors(include_url=False, include_input=False):
         steps: KeyPath = error["loc"]
-        if steps[:1] == ("provider",) and len(steps) > 1:
-            # The second step names the alternative that was tried, which nobody wrote.
-            steps = ("provider", *steps[2:])
+        if steps[:1] == ("provider",):
+            # Every other step names the alternative that was tried, which nobody wrote.
+            steps = tuple(step for at, step in enumerate(steps) if at % 2 == 0 or step not in PROVIDER_FORMS)
         yield steps, error["type"], error.get("ctx", {})
 
 

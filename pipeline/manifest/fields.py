@@ -18,6 +18,8 @@ _MAX_MAGNITUDE = 30
 MAX_HOSTS = 100
 #: More wrong items of one list are told as one.
 _MAX_WRONG = 100
+#: How a profile may be called.
+PROFILE_NAME = r"^[a-z0-9][a-z0-9_.-]{0,39}$"
 _PLACEHOLDER = r"\{[^{}]+\}"
 
 
@@ -147,7 +149,11 @@ RatioText = Annotated[
     BeforeValidator(read_text),
     WithJsonSchema({"type": "string", "pattern": f"{_RATIO_PATTERN}|{_PLACEHOLDER}", "examples": ["16:9", "1.91:1"]}),
 ]
-ProfileName = Annotated[str, BeforeValidator(read_text), WithJsonSchema({"enum": list(profiles())})]
+ProfileName = Annotated[
+    str,
+    BeforeValidator(read_text),
+    WithJsonSchema({"anyOf": [{"enum": list(profiles())}, {"type": "string", "pattern": PROFILE_NAME}]}),
+]
 Whole = Annotated[int, BeforeValidator(_read_whole)]
 WholeOrTemplate = Annotated[
     int | str,

@@ -16,9 +16,10 @@ from pipeline.manifest.edition import render_edition
 from pipeline.manifest.entries import Entry
 from pipeline.manifest.manifest import Manifest
 from pipeline.manifest.naming import WORDS, Naming, check_name, naming_of, safe_part
+from pipeline.manifest.profiles import known_profiles
 from pipeline.manifest.recipe import Offer
 from pipeline.manifest.schema import ManifestHead, OutputKeys
-from pipeline.manifest.settings import Notify, limits_of, notify_of, profile_of
+from pipeline.manifest.settings import Notify, limits_of, notify_of, own_profiles, profiles_of, steps_of
 from pipeline.manifest.template import words_in
 from pipeline.manifest.tree import Mapping as MappingNode
 from pipeline.manifest.tree import Node, Sequence, parse, place_of, plain_data
@@ -29,12 +30,13 @@ _BYTE_ORDER_MARK = "\ufeff"
 _REMEDY = "name a manifest, such as jobs/demo.yaml"
 
 
-def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
+def load_manifest(path: str | Path, *, now: datetime | None = None, profiles: Path | None = None) -> Manifest:
     """Read a manifest and check all of it, rows files' headers included; nothing else is touched.
 
     Args:
         path: The YAML file, at most 8 MiB of UTF-8.
         now: The local time that ``{date}`` and its kin are taken from; this moment when left out.
+        profiles: The user's own provider profiles; where ``known_profiles`` looks when None.
 
     Raises:
         NotFoundError: There is no such file, or it cannot be read.
@@ -45,9 +47,10 @@ def load_manifest(path: str | Path, *, now: datetime | None = None) -> Manifest:
         raise NotFoundError(Path(shown(str(path))), "is not the name of a file", remedy=_REMEDY)
     path = Path(path)
     file = str(path)
+    known = known_profiles(profiles)
     text = _read(path, file)
     with _uncollected():
-        loader = _Loading(path, parse(text, file), Complaints(file), now or datetime.now().astimezone())
+        loader = _Loading(path, parse(text, file), Complaints(file), now or datetime.now().astimezone(), known)
         return loader.manifest()
 
 
@@ -90,7 +93,10 @@ def _read(path: Path, file: str) -> str:
 class _Loading:
     """One manifest on its way from nodes to a Manifest; each step notes its problems and goes on."""
 
-    def __init__(self, path: Path, root: Node, complaints: Complaints, now: datetime) -> None:
+    def __init__(
+        self, path: Path, root: Node, complaints: Complaints, now: datetime, known: Mapping[str, Profile]
+    ) -> None:
+        self._known = known
         self._path = path
         self._root = root
         self._complaints = complaints
@@ -106,20 +112,20 @@ class _Loading:
         name = self._checked_name("name", head.name) if head.name is not None else _name_of(self._path)
         edition = self._edition(head.edition, name)
         self._judge_resends(head)
-        profile = self._profile(head)
-        compiler = self._compiler(checked, profile)
+        profiles = self._profiles(head)
+        compiler = self._compiler(checked, profiles)
         entries = self._entries(compiler)
         notify = self._notify(head)
         naming = self._naming(head.output, name, edition, compiler.variables)
         if self._complaints.problems:
             compiler.judge_defaults()
-        if profile is None or naming is None or self._complaints.problems:
+        if not profiles or naming is None or self._complaints.problems:
             raise self._complaints.error()
         return Manifest(
             name=name,
             edition=edition,
             path=self._path,
-            profile=profile,
+            profiles=profiles,
             limits=limits_of(head.limits),
             naming=naming,
             notify=notify,
@@ -139,9 +145,9 @@ class _Loading:
             return
         self._complaints.add(place_of(self._root, path), path, message, hint)
 
-    def _compiler(self, head: Checked[ManifestHead], profile: Profile | None) -> Compiler:
+    def _compiler(self, head: Checked[ManifestHead], profiles: tuple[Profile, ...]) -> Compiler:
         output = head.keys.output
-        offered = "" if profile is None else profile.name
+        offered = profiles[0].name if profiles else ""
         words = words_in(output.folder) | words_in(output.file)
         if head.doubted_within("output"):
             words |= words_in(str(head.written))
@@ -150,7 +156,7 @@ class _Loading:
             complaints=self._complaints,
             label=self._path.name,
             folder=self._path.parent,
-            offer=Offer(provider=offered, models=models(), prices=_prices(head, profile)),
+            offer=Offer(provider=offered, models=models(), prices=_prices(head, profiles)),
             path_words=words - frozenset(WORDS),
         )
         compiler.read_defaults(head)
@@ -178,13 +184,20 @@ class _Loading:
                 entries.append(entry)
         return entries
 
-    def _profile(self, head: ManifestHead) -> Profile | None:
+    def _profiles(self, head: ManifestHead) -> tuple[Profile, ...]:
+        """The providers in their order; empty where one is wrong."""
         try:
-            return profile_of(head.provider)
+            known = own_profiles(head.profiles, self._known)
         except UnfitError as exc:
             for fault in exc.each():
-                self._note(("provider", *filter(None, [fault.key])), fault)
-            return None
+                self._note(("profiles", *steps_of(fault.key)), fault)
+            return ()
+        try:
+            return profiles_of(head.provider, known)
+        except UnfitError as exc:
+            for fault in exc.each():
+                self._note(("provider", *steps_of(fault.key)), fault)
+            return ()
 
     def _notify(self, head: ManifestHead) -> Notify | None:
         try:
@@ -223,7 +236,7 @@ class _Loading:
         for fault in exc.each():
             self._note(path, fault)
 
-    def _note(self, path: tuple[str, ...], exc: UnfitError) -> None:
+    def _note(self, path: KeyPath, exc: UnfitError) -> None:
         self._complaints.add(place_of(self._root, path), path, exc.message, exc.hint)
 
 
@@ -234,12 +247,12 @@ def _without_jobs(root: Node) -> Any:
     return {key: plain_data(node) for key, node in root.values.items() if key != "jobs"}
 
 
-def _prices(head: Checked[ManifestHead], profile: Profile | None) -> Mapping[str, int]:
+def _prices(head: Checked[ManifestHead], profiles: tuple[Profile, ...]) -> Mapping[str, int]:
     """The prices to judge jobs by: one that is in doubt is one problem, not one for each job."""
     wrong = {model: 0 for model in models() if head.doubted("provider", "prices", model)}
-    if profile is None or head.doubted("provider", "profile"):
+    if not profiles or head.doubted("provider", "profile") or head.doubted_within("profiles"):
         return dict.fromkeys(models(), 0)
-    return {**wrong, **profile.prices}
+    return {**wrong, **{model: price for profile in profiles for model, price in profile.prices.items()}}
 
 
 def _name_of(path: Path) -> str:

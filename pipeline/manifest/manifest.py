@@ -19,7 +19,7 @@ class Manifest:
         name: Names the batch.
         edition: Rendered; empty when there is none.
         path: The file it came from.
-        profile: The provider, with the manifest's own settings over the profile's.
+        profiles: The providers in their order, with the manifest's own settings over the profiles'; at least one.
         limits: How much at once, and how much money at most.
         naming: Where pictures go.
         entries: What ``jobs:`` holds, in order.
@@ -30,12 +30,26 @@ class Manifest:
     name: str
     edition: str
     path: Path
-    profile: Profile
+    profiles: tuple[Profile, ...]
     limits: Limits
     naming: Naming
     entries: tuple[Entry, ...]
     notify: Notify | None = None
     embed_metadata: bool = False
+
+    @property
+    def profile(self) -> Profile:
+        """The provider that is asked first."""
+        return self.profiles[0]
+
+    @property
+    def prices(self) -> dict[str, int]:
+        """What a picture costs at the dearest of the providers that may serve it, in micro-dollars, by model."""
+        dearest: dict[str, int] = {}
+        for profile in self.profiles:
+            for model, price in profile.prices.items():
+                dearest[model] = max(price, dearest.get(model, 0))
+        return dearest
 
     @property
     def rows_files(self) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from pipeline.catalog import LogKind, Wire
+from pipeline.catalog import Answers, LogKind, Meaning, Sizes, Wire
 from pipeline.manifest.fields import (
     MAX_HOSTS,
     Factor,
@@ -36,6 +36,8 @@ from pipeline.manifest.fields import (
 
 #: Pictures of each job.
 MAX_REPEAT = 1_000
+#: Providers of one manifest.
+MAX_PROVIDERS = 8
 
 _BaseUrl = Annotated[str, BeforeValidator(read_base_url), WithJsonSchema({"type": "string", "format": "uri"})]
 _EnvName = Annotated[str, BeforeValidator(read_env_name)]
@@ -43,11 +45,15 @@ _Host = Annotated[str, BeforeValidator(read_host)]
 _Hosts = Annotated[tuple[_Host, ...], BeforeValidator(read_hosts), Field(strict=False, max_length=MAX_HOSTS)]
 _Version = Annotated[Literal[1], BeforeValidator(read_version)]
 _Word = Annotated[Wire, BeforeValidator(read_text)]
+_Answers = Annotated[Answers, BeforeValidator(read_text)]
+_Sizes = Annotated[Sizes, BeforeValidator(read_text)]
+_Meaning = Annotated[Meaning, BeforeValidator(read_text)]
 _LogKind = Annotated[LogKind, BeforeValidator(read_text)]
 _Webhook = Annotated[str, BeforeValidator(read_webhook), WithJsonSchema({"type": "string", "format": "uri"})]
 _When = Annotated[Literal["finish", "trouble"], BeforeValidator(read_text)]
 _Path = Annotated[str, BeforeValidator(read_path)]
 _OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
+_ModelList = Annotated[tuple[Model, ...], BeforeValidator(read_hosts), Field(strict=False, max_length=MAX_HOSTS)]
 _Variables = dict[str, Texts]
 
 
@@ -108,8 +114,16 @@ class ProviderKeys(_Written):
 
     profile: ProfileName = Field("apiyi", description="The profile to start from.")
     base_url: _BaseUrl | None = Field(None, description="The API's address, up to and with /v1.")
+    host: Text | None = Field(None, description="Another address of the same account, by its name in the profile.")
     api_key_env: _EnvName | None = Field(None, description="The environment variable that holds the key.")
     wire: _Word | None = Field(None, description="Where Flux parameters travel in the request's body.")
+    answers: _Answers | None = Field(None, description="How pictures are asked to come: url or b64.")
+    sizes: _Sizes | None = Field(None, description="How a size is asked for: size, or width_height.")
+    ratio_models: _ModelList | None = Field(None, description="Models that take a ratio here instead of a size.")
+    codes: dict[str, _Meaning] = Field(
+        {}, max_length=MAX_HOSTS, description="What its own error codes mean; added to the profile's."
+    )
+    rate_per_minute: Whole | None = Field(None, ge=1, le=100_000, description="The most requests started in a minute.")
     window_s: Seconds | None = Field(None, gt=0, le=86_400, description="How long a result's URL lives, in seconds.")
     allow_hosts: _Hosts | None = Field(None, description="Hosts on private addresses that downloads may reach.")
     prices: dict[str, Price] = Field({}, description="US dollars a picture, by model; added to the profile's.")
@@ -159,12 +173,24 @@ def job_form(value: Any) -> str:
 
 
 def _provider_form(value: Any) -> str:
+    if isinstance(value, list):
+        return "<list>"
     return "<mapping>" if isinstance(value, dict) else "<name>"
 
 
-_Provider = Annotated[
+_OneProvider = Annotated[
     Annotated[ProfileName, Tag("<name>")] | Annotated[ProviderKeys, Tag("<mapping>")], Discriminator(_provider_form)
 ]
+_Providers = Annotated[tuple[_OneProvider, ...], Field(strict=False, min_length=1, max_length=MAX_PROVIDERS)]
+_Provider = Annotated[
+    Annotated[ProfileName, Tag("<name>")]
+    | Annotated[ProviderKeys, Tag("<mapping>")]
+    | Annotated[_Providers, Tag("<list>")],
+    Discriminator(_provider_form),
+]
+#: Those names, as the checker meets them in a path; nobody wrote them.
+PROVIDER_FORMS = frozenset({"<name>", "<mapping>", "<list>"})
+_Profiles = Annotated[dict[str, ProviderKeys], Field(max_length=MAX_HOSTS)]
 _Job = Annotated[
     Annotated[TupleKeys, Tag("<tuple>")] | Annotated[JobKeys, Tag("<job>")] | Annotated[RowsKeys, Tag("<rows>")],
     Discriminator(job_form),
@@ -177,7 +203,11 @@ class ManifestHead(_Written):
     version: _Version = Field(description="The version of this format: 1.")
     name: Text | None = Field(None, description="Names the batch; the file's own name when left out.")
     edition: Text = Field("", description="A new edition buys new pictures: '{date}' for a nightly batch.")
-    provider: _Provider = Field("apiyi", description="A profile's name, or a mapping that extends one.")
+    provider: _Provider = Field(
+        "apiyi",
+        description="A profile's name, a mapping that extends one, or a list: the next serves where one cannot.",
+    )
+    profiles: _Profiles = Field({}, description="Profiles of your own, by name; each extends another.")
     on_unknown: _OnUnknown = Field(
         "hold", description="What becomes of a lost answer: held for a person, or asked for again, once (retry)."
     )
@@ -187,6 +217,12 @@ class ManifestHead(_Written):
     )
     output: OutputKeys = Field(default_factory=OutputKeys, description="Where pictures go, inside the output folder.")
     notify: NotifyKeys | None = Field(None, description="Who is told how a run ended, when there is news.")
+
+
+class ProfilesFile(_Written):
+    """The file of profiles beside a user's other settings."""
+
+    profiles: _Profiles = Field(description="Profiles of your own, by name; each extends another.")
 
 
 class ManifestFile(ManifestHead):

@@ -1,10 +1,18 @@
 """The only module that turns a manifest's provider and limits into what the stages take: a Profile and Limits."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from pipeline.catalog import Profile, ProviderLog, models, profiles
+from pipeline.catalog import Profile, ProviderLog, models, reason_to_avoid
 from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
+from pipeline.manifest.fields import PROFILE_NAME
 from pipeline.manifest.schema import LimitsKeys, NotifyKeys, ProviderKeys
+
+#: What a profile of one's own extends, unless it says so.
+ANY_SERVER = "openai-compatible"
+_STEP = "\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,26 +90,112 @@ def limits_of(keys: LimitsKeys) -> Limits:
     )
 
 
-def profile_of(written: str | ProviderKeys) -> Profile:
-    """Take a profile by its name, with the manifest's own settings over it; ``prices`` are added to the profile's.
+def profiles_of(
+    written: str | ProviderKeys | Sequence[str | ProviderKeys], known: Mapping[str, Profile]
+) -> tuple[Profile, ...]:
+    """Take the providers of a manifest, in their order.
 
     Raises:
-        UnfitError: No such profile, or prices for models that the catalog does not have.
+        UnfitError: As ``profile_of``, with paths for keys (see ``steps_of``); or one
+            stands there twice, or make-believe money is mixed with real.
+    """
+    if isinstance(written, str | ProviderKeys):
+        return (profile_of(written, known),)
+    faults = Gathering()
+    found = []
+    for number, each in enumerate(written):
+        try:
+            found.append(profile_of(each, known))
+        except UnfitError as exc:
+            faults.found += [_below(str(number), fault) for fault in exc.each()]
+    names = [profile.name for profile in found]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        faults.found.append(UnfitError("", f"names {name} twice", "each provider stands there once"))
+    if len({profile.simulated for profile in found}) > 1:
+        faults.found.append(UnfitError("", "mixes make-believe money with real", "keep one kind of provider"))
+    faults.settle()
+    return tuple(found)
+
+
+def own_profiles(written: Mapping[str, ProviderKeys], known: Mapping[str, Profile]) -> dict[str, Profile]:
+    """Add profiles that people wrote to those that are known; each extends one that is, or an earlier one.
+
+    Raises:
+        UnfitError: One does not fit; its ``key`` is a path, see ``steps_of``.
+    """
+    faults = Gathering()
+    found = dict(known)
+    for name, keys in written.items():
+        if not re.fullmatch(PROFILE_NAME, name):
+            faults.found.append(UnfitError(name, "is no name for a profile", "small letters, digits, '-', '_' and '.'"))
+        elif name in found:
+            faults.found.append(UnfitError(name, "is the name of another profile", "choose another name"))
+        else:
+            base = keys if "profile" in keys.model_fields_set else keys.model_copy(update={"profile": ANY_SERVER})
+            try:
+                found[name] = profile_of(base, found).model_copy(update={"name": name, "title": name})
+            except UnfitError as exc:
+                faults.found += [_below(name, fault) for fault in exc.each()]
+    faults.settle()
+    return found
+
+
+def steps_of(key: str) -> tuple[str | int, ...]:
+    """The steps of a path below ``provider`` or ``profiles``."""
+    return tuple(int(step) if step.isdigit() else step for step in key.split(_STEP) if step)
+
+
+def _below(name: str, fault: UnfitError) -> UnfitError:
+    return UnfitError(f"{name}{_STEP}{fault.key}", fault.message, fault.hint)
+
+
+def profile_of(written: str | ProviderKeys, known: Mapping[str, Profile]) -> Profile:
+    """Take a profile by its name, with the manifest's own settings over it; prices and codes are added to its own.
+
+    Raises:
+        UnfitError: No such profile or host, models that the catalog does not have, or an address that is to be avoided.
     """
     faults = Gathering()
     keys = ProviderKeys(profile=written) if isinstance(written, str) else written
-    if keys.profile not in profiles():
-        hint = nearest(keys.profile, profiles()) or listed(profiles())
+    if keys.profile not in known:
+        hint = nearest(keys.profile, known) or listed(known)
         where = "" if isinstance(written, str) else "profile"
         faults.found.append(UnfitError(where, f"there is no provider profile named {shown(keys.profile)}", hint))
-    for model in keys.prices:
-        if model not in models():
-            hint = nearest(model, models()) or listed(models())
-            faults.found.append(UnfitError("prices", f"there is no model named {shown(model)} in the catalog", hint))
+    for key, named in (("prices", keys.prices), ("ratio_models", keys.ratio_models or ())):
+        for model in named:
+            if model not in models():
+                hint = nearest(model, models()) or listed(models())
+                faults.found.append(UnfitError(key, f"there is no model named {shown(model)} in the catalog", hint))
     faults.settle()
-    changed = keys.model_dump(exclude_none=True, exclude={"profile", "prices", "log"})
-    base = profiles()[keys.profile]
+    base = known[keys.profile]
+    apart = {"profile", "host", "base_url", "prices", "codes", "ratio_models", "log"}
+    changed = keys.model_dump(exclude_none=True, exclude=apart)
+    if keys.ratio_models is not None:
+        changed["ratio_models"] = frozenset(keys.ratio_models)
     log = base.log
     if keys.log is not None:
         log = (log or ProviderLog()).model_copy(update=keys.log.model_dump(exclude_none=True))
-    return base.model_copy(update={**changed, "prices": {**base.prices, **keys.prices}, "log": log})
+    added = {"prices": {**base.prices, **keys.prices}, "codes": {**base.codes, **keys.codes}}
+    return base.model_copy(update={**changed, **added, "base_url": _address(keys, base), "log": log})
+
+
+def _address(keys: ProviderKeys, base: Profile) -> str:
+    """Where the provider is.
+
+    Raises:
+        UnfitError: There is no such host, two addresses are named, or it is one to be avoided.
+    """
+    if keys.host is not None and keys.base_url is not None:
+        raise UnfitError("host", "names a second address", "keep one of host and base_url")
+    if keys.host is not None and keys.host not in base.hosts:
+        hint = nearest(keys.host, base.hosts) or (listed(base.hosts) if base.hosts else "write base_url")
+        raise UnfitError("host", f"{base.name} has no host named {shown(keys.host)}", hint)
+    if keys.host is not None:
+        return base.hosts[keys.host]
+    address = keys.base_url or base.base_url
+    why = reason_to_avoid((urlsplit(address).hostname or "").lower())
+    if why is not None:
+        raise UnfitError(
+            "base_url", f"is not to be used: {why}", f"such as {next(iter(base.hosts.values()), 'another')}"
+        )
+    return address

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.provider.complaints import Complaint, clean, read_complaint
+from pipeline.catalog import Meaning
+from pipeline.provider.complaints import Complaint, as_code, clean, read_complaint
 from pipeline.provider.errors import (
     AccountRefusedError,
     AnswerLostError,
@@ -124,18 +125,38 @@ _EXPLAINED = frozenset(
 )
 
 
-def classify(response: ApiResponse, *, wall: float, kind: str = "") -> ProviderError:
+_MEANINGS: Mapping[Meaning, type[ProviderError]] = {
+    "invalid": RefusedError,
+    "moderated": RefusedError,
+    "key_refused": BadKeyError,
+    "no_balance": EmptyAccountError,
+    "unknown_model": ModelRefusedError,
+    "throttled": ThrottledError,
+    "overloaded": OverloadedError,
+    "answer_lost": AnswerLostError,
+}
+
+
+def rules_of(codes: Mapping[str, Meaning]) -> tuple[Rule, ...]:
+    """A provider's own error codes as rows, to go before the table's."""
+    return tuple(
+        Rule(error=_MEANINGS[meaning], kind=meaning, codes=re.escape(as_code(code))) for code, meaning in codes.items()
+    )
+
+
+def classify(response: ApiResponse, *, wall: float, kind: str = "", own_rules: tuple[Rule, ...] = ()) -> ProviderError:
     """Say what a response without a picture means.
 
     Args:
         response: As it came.
         wall: Now, in seconds since 1970, for a ``Retry-After`` that is a date.
         kind: What was wrong with a success, to be used instead of the table's ``no_picture``.
+        own_rules: What goes before the table; see ``rules_of``.
     """
     complaint = read_complaint(response.body)
     hidden = complaint.hidden_status
     status = hidden if hidden is not None and response.status in _EXPLAINED else response.status
-    rule = next(rule for rule in RULES if rule.fits(status, complaint))
+    rule = next(rule for rule in (*own_rules, *RULES) if rule.fits(status, complaint))
     return rule.error(
         _message(complaint),
         kind=kind if kind and rule is RULES[-1] else rule.kind,

@@ -1,14 +1,15 @@
 """The only client of the Images API: buys one picture, once, and says plainly what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from pipeline.catalog import Wire
+from pipeline.catalog import Answers, Meaning, Sizes, Wire
 from pipeline.clock import Clock
 from pipeline.job import PictureRequest
 from pipeline.provider.answers import NoPictureError, Picture, read_picture
-from pipeline.provider.classify import classify, request_id
+from pipeline.provider.classify import classify, request_id, rules_of
 from pipeline.provider.deadlines import deadline_of
 from pipeline.provider.errors import AnswerLostError, UnreachableError
 from pipeline.provider.requests import GENERATIONS_PATH, request_body
@@ -59,6 +60,10 @@ class ImagesClient:
         window_s: float,
         clock: Clock,
         timeouts: ApiTimeouts | None = None,
+        sizes: Sizes = "size",
+        ratio_models: Collection[str] = (),
+        answers: Answers | None = None,
+        codes: Mapping[str, Meaning] = MappingProxyType({}),
     ) -> None:
         """Say how the provider is spoken to.
 
@@ -68,12 +73,18 @@ class ImagesClient:
             wire: Where Flux parameters travel.
             window_s: How long a URL lives.
             clock: Tells when an answer came.
+            sizes: How a size is asked for.
+            ratio_models: Models that take a ratio here, although the catalog says a size.
+            answers: What form of answer to ask for; None for none.
+            codes: What the provider's own error codes mean.
             timeouts: All but the first byte's, which each purchase brings with it.
         """
         self._transport = transport
         self._base_url = base_url
         self._wire = wire
         self._window_s = window_s
+        self._shape: dict[str, Any] = {"sizes": sizes, "ratio_models": ratio_models, "answers": answers}
+        self._rules = rules_of(codes)
         self._clock = clock
         self._timeouts = timeouts or ApiTimeouts()
 
@@ -87,7 +98,7 @@ class ImagesClient:
         Raises:
             ProviderError: No picture; the class says why, and what happened to the money.
         """
-        payload = request_body(request, wire=self._wire)
+        payload = request_body(request, wire=self._wire, **self._shape)
         timeouts = replace(self._timeouts, first_byte_s=first_byte_s)
         try:
             response = await self._transport.post_json(GENERATIONS_PATH, payload, timeouts=timeouts)
@@ -97,12 +108,12 @@ class ImagesClient:
             raise AnswerLostError(error.message, kind=error.kind) from error
         now, here = self._clock.wall(), self._clock.monotonic()
         if not 200 <= response.status < 300:
-            raise classify(response, wall=now)
+            raise classify(response, wall=now, own_rules=self._rules)
         try:
             picture = read_picture(response.body, base_url=self._base_url)
         except NoPictureError as problem:
             kind = problem.kind if response.complete else "incomplete"
-            raise classify(response, wall=now, kind=kind) from None
+            raise classify(response, wall=now, kind=kind, own_rules=self._rules) from None
         late_s = response.reading_s
         return self._answer(picture, answered_at=now - late_s, answered=here - late_s, headers=response.headers)
 

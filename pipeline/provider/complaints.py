@@ -53,7 +53,9 @@ def read_complaint(body: bytes) -> Complaint:
         return Complaint(words=clean(body), codes=frozenset(), hidden_status=None)
     parts = list(_parts(document))
     words = next(filter(None, map(_words, parts)), "")
-    codes = frozenset(_code(part[name]) for part in parts if isinstance(part, dict) for name in _CODES if name in part)
+    codes = frozenset(
+        as_code(part[name]) for part in parts if isinstance(part, dict) for name in _CODES if name in part
+    )
     return Complaint(words=clean(words), codes=codes - {""}, hidden_status=None if words else _hidden_status(parts))
 
 
@@ -86,7 +88,8 @@ def _words(part: Any) -> str:
     return ""
 
 
-def _code(value: Any) -> str:
+def as_code(value: Any) -> str:
+    """A code as it is compared: in small letters, with ``_`` for spaces and hyphens."""
     return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
 
 

@@ -35,7 +35,7 @@ def request_body(
         raise ValueError("a request with input images has no wire form yet")
     body: dict[str, Any] = {"model": request.model, "prompt": request.prompt, "n": 1}
     if answers is not None:
-        body["response_format"] = answers
+        body["response_format"] = "b64_json" if answers == "b64" else answers
     extras = flux_parameters(request, sizes=sizes, ratio_models=ratio_models)
     match wire:
         case "flat":

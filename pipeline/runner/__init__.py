@@ -71,7 +71,17 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
                 caps=options.caps_of(manifest),
             )
         )
-        shop = ImagesClient(api, base_url=endpoint.base_url, wire=profile.wire, window_s=profile.window_s, clock=clock)
+        shop = ImagesClient(
+            api,
+            base_url=endpoint.base_url,
+            wire=profile.wire,
+            window_s=profile.window_s,
+            clock=clock,
+            sizes=profile.sizes,
+            ratio_models=profile.ratio_models,
+            answers=profile.answers,
+            codes=profile.codes,
+        )
         experience = Experience(profile, options.environment, ledger=ledger, clock=clock)
         tools = Tools(
             ledger=ledger,

@@ -1,15 +1,16 @@
 """Where the provider of a run is and with what key: the profile, the environment, or a simulator started for it."""
 
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from pipeline.catalog import Profile
+from pipeline.catalog import Profile, reason_to_avoid
 from pipeline.errors import ConfigurationError
 from pipeline.runner.keyfile import FILE_SUFFIX, secret
 from pipeline.transport.origins import is_loopback, parse_base_url
 
-#: Replaces the profile's base URL.
+#: Replaces the profile's base URL; with ``_`` and the profile's name in capitals, that one's alone.
 BASE_URL_VARIABLE = "FLUXBATCH_BASE_URL"
 #: Holds the key, unless the profile names another variable; the same with ``_FILE`` names a file that holds it.
 KEY_VARIABLE = "FLUXBATCH_API_KEY"
@@ -47,19 +48,48 @@ def configured(profile: Profile, environment: Mapping[str, str]) -> Endpoint | N
     return Endpoint(base_url=base_url, api_key=key or None)
 
 
+def base_url_variable(profile: Profile) -> str:
+    """The environment variable that replaces this profile's base URL, and no other's."""
+    return f"{BASE_URL_VARIABLE}_{re.sub('[^A-Z0-9]', '_', profile.name.upper())}"
+
+
+def check_several(profiles: Sequence[Profile], environment: Mapping[str, str]) -> None:
+    """Refuse one address for several providers: each would be sent the others' keys.
+
+    Raises:
+        ConfigurationError: It is set so.
+    """
+    if len(profiles) > 1 and environment.get(BASE_URL_VARIABLE, "").strip():
+        raise ConfigurationError(
+            f"{BASE_URL_VARIABLE} names one address, but the manifest several providers",
+            remedy=f"unset it, or set {' and '.join(map(base_url_variable, profiles))}",
+        )
+
+
 def base_url_of(profile: Profile, environment: Mapping[str, str]) -> str:
     """Where the provider is; "" for a simulator that is started for the run.
 
     Raises:
-        ConfigurationError: Make-believe money would be spent elsewhere than on this machine.
+        ConfigurationError: Make-believe money would be spent elsewhere than on this machine; or nobody says where the
+            provider is, or it is a host to be avoided.
     """
-    replaced = environment.get(BASE_URL_VARIABLE, "").strip()
+    own = environment.get(base_url_variable(profile), "").strip()
+    replaced = own or environment.get(BASE_URL_VARIABLE, "").strip()
     if replaced and profile.simulated and not is_loopback(parse_base_url(replaced).origin.host):
         raise ConfigurationError(
             f"{BASE_URL_VARIABLE} names another machine, but the money of profile {profile.name} is make-believe",
             remedy=f"unset {BASE_URL_VARIABLE}, or choose a profile whose money is real",
         )
-    return replaced or profile.base_url
+    base_url = replaced or profile.base_url
+    if not base_url and not profile.simulated:
+        raise ConfigurationError(
+            f"nobody says where {profile.name} is",
+            remedy=f"write provider: {{profile: {profile.name}, base_url: https://host/v1}}",
+        )
+    why = reason_to_avoid(parse_base_url(base_url).origin.host) if base_url else None
+    if why is not None:
+        raise ConfigurationError(f"the base URL is not to be used: {why}", remedy="name another host of the provider's")
+    return base_url
 
 
 @asynccontextmanager

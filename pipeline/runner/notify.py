@@ -139,10 +139,11 @@ def _run(manifest: Manifest, message: Message, environment: Mapping[str, str], c
 
 def command_environment(manifest: Manifest, message: Message, environment: Mapping[str, str]) -> dict[str, str]:
     """What the command sees: this process's own environment without anything that leads to a secret, and the news."""
-    profile = manifest.profile
-    secrets = {profile.api_key_env, manifest.notify.webhook_env if manifest.notify else ""}
-    if profile.log is not None:
-        secrets |= {profile.log.token_env, profile.log.user_env}
+    secrets = {manifest.notify.webhook_env if manifest.notify else ""}
+    for profile in manifest.profiles:
+        secrets.add(profile.api_key_env)
+        if profile.log is not None:
+            secrets |= {profile.log.token_env, profile.log.user_env}
     secrets |= {name + FILE_SUFFIX for name in secrets} | {"CREDENTIALS_DIRECTORY"}
     kept = {name: value for name, value in environment.items() if name not in secrets and not name.startswith(_OURS)}
     return kept | {

@@ -171,7 +171,8 @@ async def test_a_command_has_the_json_on_its_stdin_and_no_secret_in_its_surround
 
 def test_a_key_under_a_name_of_the_manifests_own_is_kept_from_the_command_too(tmp_path: Path) -> None:
     made = manifest(tmp_path, command=("true",), webhook_env="HOOK")
-    made = replace(made, profile=made.profile.model_copy(update={"api_key_env": "ACME_KEY"}))
+    second = made.profile.model_copy(update={"api_key_env": "ACME_KEY"})
+    made = replace(made, profiles=(made.profile, second))
     held = {"ACME_KEY": CANARY, "ACME_KEY_FILE": CANARY, "HOOK": CANARY, "HOOK_FILE": CANARY, "LANG": "C"}
     seen = command_environment(made, trouble(made), held)
     assert CANARY not in seen.values()

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pipeline.provider.classify import RULES, classify
+from pipeline.catalog import Meaning
+from pipeline.provider.classify import RULES, classify, rules_of
 from pipeline.provider.errors import (
     AnswerLostError,
     BadKeyError,
@@ -130,3 +131,24 @@ def test_the_request_id_has_three_names(headers: dict[str, str], request_id: str
 
 def test_a_code_that_the_words_already_hold_is_not_repeated() -> None:
     assert _error(400, {"error": {"message": "bad_size: 7", "code": "bad_size"}}).message == "bad_size: 7"
+
+
+@pytest.mark.parametrize(
+    ("meaning", "expected"),
+    [
+        ("invalid", RefusedError),
+        ("moderated", RefusedError),
+        ("key_refused", BadKeyError),
+        ("no_balance", EmptyAccountError),
+        ("unknown_model", ModelRefusedError),
+        ("throttled", ThrottledError),
+        ("overloaded", OverloadedError),
+        ("answer_lost", AnswerLostError),
+    ],
+)
+def test_a_providers_own_codes_go_before_the_table(meaning: Meaning, expected: type[ProviderError]) -> None:
+    body = json.dumps({"error": {"code": "Quota-Gone", "message": "x"}}).encode()
+    response = ApiResponse(status=402, headers={}, body=body, complete=True)
+    fault = classify(response, wall=0.0, own_rules=rules_of({"quota gone": meaning}))
+    assert (type(fault), fault.kind) == (expected, meaning)
+    assert isinstance(classify(response, wall=0.0, own_rules=rules_of({"quota": meaning})), EmptyAccountError)

@@ -75,4 +75,4 @@ def test_a_provider_may_take_the_ratio_where_others_want_a_size() -> None:
 
 
 def test_a_provider_may_be_asked_for_a_form_of_answer() -> None:
-    assert request_body(BARE, wire="extra_body", answers="b64_json")["response_format"] == "b64_json"
+    assert request_body(BARE, wire="extra_body", answers="b64")["response_format"] == "b64_json"

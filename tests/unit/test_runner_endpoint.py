@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.catalog import Profile, profiles
 from pipeline.errors import ConfigurationError
-from pipeline.runner.endpoint import Endpoint, configured, open_endpoint
+from pipeline.runner.endpoint import Endpoint, check_several, configured, open_endpoint
 
 REAL, SIMULATED = profiles()["apiyi"], profiles()["simulator"]
 KEY = {"FLUXBATCH_API_KEY": "sk-123"}
@@ -99,3 +99,33 @@ async def test_an_endpoint_without_a_key_is_not_opened() -> None:
     with pytest.raises(ConfigurationError):
         async with open_endpoint(REAL, {}):
             pass
+
+
+def test_one_profiles_address_is_replaced_by_a_variable_of_its_own() -> None:
+    environment = {
+        **KEY,
+        "FLUXBATCH_BASE_URL_APIYI": "https://a.test/v1",
+        "FLUXBATCH_BASE_URL_MY_GATE": "https://b.test",
+    }
+    assert configured(REAL, environment) == Endpoint(base_url="https://a.test/v1", api_key="sk-123")
+    assert configured(changed(REAL, name="my-gate"), environment) == Endpoint(
+        base_url="https://b.test", api_key="sk-123"
+    )
+
+
+def test_one_address_for_several_providers_is_refused() -> None:
+    check_several([REAL], {"FLUXBATCH_BASE_URL": "https://a.test/v1"})
+    check_several([REAL, profiles()["bfl"]], {"FLUXBATCH_BASE_URL": " "})
+    with pytest.raises(ConfigurationError, match="several providers") as caught:
+        check_several([REAL, profiles()["bfl"]], {"FLUXBATCH_BASE_URL": "https://a.test/v1"})
+    assert "FLUXBATCH_BASE_URL_BFL" in caught.value.remedy
+
+
+def test_a_profile_without_an_address_needs_one() -> None:
+    with pytest.raises(ConfigurationError, match="nobody says where openai-compatible is"):
+        configured(profiles()["openai-compatible"], KEY)
+
+
+def test_a_host_that_cuts_answers_off_is_refused_from_the_environment_too() -> None:
+    with pytest.raises(ConfigurationError, match="cuts answers off"):
+        configured(REAL, {**KEY, "FLUXBATCH_BASE_URL": "https://API-CF.apiyi.com/v1"})
