@@ -27,7 +27,7 @@ from pipeline.report import Snapshot, Summary, combined, to_json
 from pipeline.report.ending import Ending, code_of, told_of
 from pipeline.report.events import EventName, Notice
 from pipeline.report.logfile import LogFile
-from pipeline.runner import RunOptions, Stop, asked_by_signals, configured, in_thread, run_async, unless_stopped
+from pipeline.runner import RunOptions, Stop, asked_by_signals, check_sellers, in_thread, run_async, unless_stopped
 from pipeline.runner.loop import run_loop
 from pipeline.runner.news import is_news
 
@@ -113,7 +113,7 @@ class _Batch:
             manifests = await unless_stopped(stop, in_thread(_load, paths))
             self.manifests = {str(manifest.path): manifest for manifest in manifests}
             for manifest in manifests:
-                configured(manifest.profile, options.environment)
+                check_sellers(manifest.profiles, options.environment)
             async with self._window(options, stop, manifests) as watched:
                 for manifest in manifests:
                     if stop.asked or self._ended:

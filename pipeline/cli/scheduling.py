@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigurationError, ExitCode, NotFoundError, OutputError
 from pipeline.manifest import load_manifest
-from pipeline.runner import configured
+from pipeline.runner import check_sellers
 from pipeline.runner.keyfile import environment_of
 from pipeline.schedule import Crontab, Entry, Units, cron_line, default_env_file, units_of
 
@@ -59,7 +59,7 @@ def install(entry: Entry, *, systemd: bool) -> int:
     _make_env_file(entry.env_file)
     try:
         # Only the file counts: what this shell has exported is not there at night.
-        configured(manifest.profile, environment_of(entry.env_file))
+        check_sellers(manifest.profiles, environment_of(entry.env_file))
     except ConfigurationError as error:
         raise ConfigurationError(
             f"as it would run by itself: {error.message}", remedy=f"write it into {entry.env_file}, then once more"

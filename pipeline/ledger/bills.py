@@ -12,7 +12,7 @@ SELECT a.id, j.key, j.model, a.day, a.money, a.price_microusd, a.started_at, a.e
     a.error_kind IS NOT NULL, coalesce(a.settled_at > a.ended_at, 0), r.run_id, r.ended_at IS NULL,
     (SELECT count(*) FROM attempts o WHERE o.job = a.job AND o.money IN ('unknown', 'reserved'))
 FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch
-WHERE r.provider = ? AND b.simulated = ? AND a.day BETWEEN ? AND ? ORDER BY a.started_at, a.id
+WHERE coalesce(a.provider, r.provider) = ? AND b.simulated = ? AND a.day BETWEEN ? AND ? ORDER BY a.started_at, a.id
 """
 
 
@@ -54,7 +54,7 @@ def first_day(connection: Connection, *, provider: str, simulated: bool) -> str 
     """The local date of the first request to a provider; None when there is none."""
     day = connection.execute(
         "SELECT min(a.day) FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
-        " WHERE r.provider = ? AND b.simulated = ?",
+        " WHERE coalesce(a.provider, r.provider) = ? AND b.simulated = ?",
         (provider, simulated),
     ).get
     return None if day is None else str(day)
@@ -63,6 +63,8 @@ def first_day(connection: Connection, *, provider: str, simulated: bool) -> str 
 def providers(connection: Connection) -> list[tuple[str, bool]]:
     """Every provider that runs named, and whether the money was make-believe; real money first."""
     rows = connection.execute(
-        "SELECT DISTINCT r.provider, b.simulated FROM runs r JOIN batches b ON b.id = r.batch ORDER BY 2, 1"
+        "SELECT r.provider, b.simulated FROM runs r JOIN batches b ON b.id = r.batch UNION"
+        " SELECT a.provider, b.simulated FROM attempts a JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
+        " WHERE a.provider IS NOT NULL ORDER BY 2, 1"
     )
     return [(name, bool(simulated)) for name, simulated in rows]

@@ -24,7 +24,7 @@ _GROUPS: dict[SpendBy, str] = {
     "month": "substr(a.day, 1, 7)",
     "model": "j.model",
     "manifest": "iif(b.edition = '', b.manifest, b.manifest || ' / ' || b.edition)",
-    "provider": "r.provider",
+    "provider": "coalesce(a.provider, r.provider)",
 }
 
 
@@ -96,7 +96,9 @@ def troubles(connection: Connection, *, run: int, limit: int) -> list[Trouble]:
     rows = connection.execute(
         "SELECT p.number, j.state, j.prompt, coalesce(j.error_message, j.error_kind, '') FROM placements p"
         " JOIN jobs j ON j.id = p.job WHERE p.run = ? AND NOT j.settled"
-        " AND j.state IN ('failed', 'unknown', 'lost', 'spoiled') ORDER BY p.number LIMIT ?",
+        " AND (j.state IN ('failed', 'unknown', 'lost', 'spoiled')"
+        " OR (j.state = 'buying' AND j.error_kind = 'submitted'))"
+        " ORDER BY p.number LIMIT ?",
         (run, limit),
     )
     return [
@@ -123,7 +125,9 @@ SELECT j.key, b.manifest, b.edition, p.number, j.model, j.prompt, j.ratio, j.see
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money = 'spent'),
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money IN ('unknown', 'reserved')),
     p.path, j.sha256, j.bytes, j.width, j.height, j.format, j.verdict, j.bought_at, j.deadline, j.stored_at,
-    j.url_age_s, j.error_kind, j.error_message, j.request_id
+    j.url_age_s, j.error_kind, j.error_message, j.request_id,
+    (SELECT coalesce(a.provider, r.provider) FROM attempts a JOIN runs r ON r.id = a.run WHERE a.placement = p.id
+        ORDER BY a.id DESC LIMIT 1)
 FROM batches b CROSS JOIN placements p ON p.batch = b.id CROSS JOIN jobs j ON j.id = p.job
 ORDER BY b.id, p.number, p.id
 """
@@ -159,7 +163,7 @@ def export_rows(connection: Connection) -> Iterator[Row]:
 def spend(connection: Connection, by: SpendBy) -> list[SpendLine]:
     """What was spent, is unknown and is reserved, by group; make-believe money last."""
     rows = connection.execute(
-        f"SELECT b.simulated, {_GROUPS[by]} AS grouped, j.model, r.provider,"  # noqa: S608 - from the table above
+        f"SELECT b.simulated, {_GROUPS[by]} AS grouped, j.model, coalesce(a.provider, r.provider),"  # noqa: S608 - from the table above
         " count(*) FILTER (WHERE a.money = 'spent'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'spent'),"
         " total(a.price_microusd) FILTER (WHERE a.money = 'unknown'),"

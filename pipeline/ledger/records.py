@@ -219,6 +219,28 @@ class Unfetched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A task that a provider has taken, and that no run that is on asks after.
+
+    Attributes:
+        provider: Who has it.
+        wanted: As in ``Unfetched``, like the others.
+    """
+
+    key: str
+    reservation: Reservation
+    provider: str
+    task: str
+    polling_url: str
+    submitted_at: float
+    ratio: str | None
+    wanted: str
+    model: str
+    prompt: str
+    seed: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unplaced:
     """A row whose picture is stored, but not yet where the row wants it.
 

@@ -54,7 +54,9 @@ def _refuse_damage(connection: Connection, path: Path) -> None:
 
 
 def _dead_runs(connection: Connection, path: Path, at: float) -> Iterator[str]:
-    held = connection.execute("SELECT count(*), total(price_microusd) FROM attempts WHERE money = 'reserved'").get
+    held = connection.execute(
+        "SELECT count(*), total(price_microusd) FROM attempts WHERE money = 'reserved' AND submitted_at IS NULL"
+    ).get
     number, amount = held
     recovery.bury_dead(connection, at=at, alive=lambda _: False)
     steps.abandon_reserved(connection, run=None, at=at)

@@ -134,5 +134,20 @@ CREATE TABLE pace (
 ) STRICT, WITHOUT ROWID;
 """
 
+#: Several providers may serve one run, and one may be asked after a task it has taken.
+_PROVIDERS_AND_TASKS = """
+ALTER TABLE attempts ADD COLUMN provider TEXT;      -- who was asked; NULL: the run's
+ALTER TABLE attempts ADD COLUMN task TEXT;          -- the provider's own number for it
+ALTER TABLE attempts ADD COLUMN polling_url TEXT;   -- where it is asked after, until its money is settled
+ALTER TABLE attempts ADD COLUMN submitted_at REAL;  -- when the provider took it: a reserved attempt is then recoverable
+"""
+
 #: ``MIGRATIONS[n]`` brings a ledger from version n to n + 1.
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _PLACEMENTS_IN_ORDER, _BUDGETS_OF_RUNS, _PACE)
+MIGRATIONS: tuple[str, ...] = (
+    _VERSION_1,
+    _VERSION_2,
+    _PLACEMENTS_IN_ORDER,
+    _BUDGETS_OF_RUNS,
+    _PACE,
+    _PROVIDERS_AND_TASKS,
+)

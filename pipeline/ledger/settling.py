@@ -7,7 +7,7 @@ import apsw
 
 from pipeline.clock import Clock
 from pipeline.errors import NotFoundError, UsageError
-from pipeline.ledger import lookup, reading, steps, sums
+from pipeline.ledger import lookup, reading, steps, sums, tasks
 from pipeline.ledger.connection import Connection, open_writing, translated
 from pipeline.ledger.records import Settlement
 from pipeline.ledger.states import AttemptMoney, JobState
@@ -18,7 +18,8 @@ def settle(path: Path, keys: list[str], *, billed: bool, clock: Clock) -> list[S
 
     Args:
         path: The ledger, which the caller holds.
-        keys: Job keys, or the first digits of them; empty for every job with unknown money.
+        keys: Job keys, or the first digits of them; empty for every job with unknown money. A job that is named is
+            settled even where its provider has the task still (K).
         billed: Whether the provider's bill has the money in question.
 
     Raises:
@@ -38,6 +39,8 @@ def settle(path: Path, keys: list[str], *, billed: bool, clock: Clock) -> list[S
             connection.execute("BEGIN IMMEDIATE")
             steps.abandon_reserved(connection, run=None, at=clock.wall())
             found = [lookup.key_of(connection, path, key) for key in keys] if keys else reading.unknown_keys(connection)
+            for key in found if keys else ():
+                tasks.abandon(connection, key=key, at=clock.wall())
             settled = [resolve(connection, key=key, billed=billed, at=clock.wall()) for key in dict.fromkeys(found)]
             connection.execute("COMMIT")
         finally:

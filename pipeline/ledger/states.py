@@ -9,6 +9,9 @@
                                v
                              unknown (counted as spent until a person decides)
 
+While it is buying, the provider may have taken the task (K) without having made the picture yet. The attempt then says
+``submitted_at`` and where to ask; its money stays reserved, whatever dies, until somebody has asked what came of it.
+
 A release that leaves attempts to be made returns the job to where the attempt took it from. What a person (H), or a
 look at the disk (I, J), does to what has ended:
 

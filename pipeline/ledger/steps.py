@@ -8,17 +8,28 @@ from pipeline.ledger.hands import Alive, with_another
 from pipeline.ledger.records import CapReached, HeldForPerson, InOtherHands, Picture, Reservation, Run
 from pipeline.ledger.states import AttemptMoney, JobState
 
+#: What is said of a task that the provider has and nobody asks after just now.
+SUBMITTED = "the provider has taken it; the next run with that provider asks after it, and pays nothing more"
 #: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
 MAX_ERROR_CHARACTERS = 2_000
 
 
 def reserve(
-    connection: Connection, *, run: Run, placement: int, key: str, price_microusd: int, at: float, alive: Alive
+    connection: Connection,
+    *,
+    run: Run,
+    placement: int,
+    key: str,
+    price_microusd: int,
+    at: float,
+    alive: Alive,
+    provider: str | None = None,
 ) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
     """A: write down the intent and reserve its price, or say which budget forbids it.
 
     Args:
         alive: Whether the run of that id is on.
+        provider: Who is to be asked; the run's own when None.
 
     Returns:
         ``InOtherHands`` while another run that is on is about this job. None when it is being bought, bought or stored
@@ -42,9 +53,9 @@ def reserve(
         return reached
     sums.reserve(connection, names, price_microusd)
     connection.execute(
-        "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at)"
-        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?)",
-        (job, placement, run.id, state, price_microusd, day, at),
+        "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at, provider)"
+        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?, ?)",
+        (job, placement, run.id, state, price_microusd, day, at, provider),
     )
     attempt = connection.last_insert_rowid()
     connection.execute(
@@ -193,11 +204,20 @@ def forget_picture(connection: Connection, *, job: int) -> None:
 def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> int:
     """D for every request still under way in ``run``, or in any run when None: its answer will never be read.
 
+    What the provider has taken (K) stays as it is: the next run asks after it.
+
     Returns:
-        How many there were.
+        How many became unknown.
     """
-    reserved = connection.execute("SELECT id, run FROM attempts WHERE money = 'reserved'").fetchall()
+    reserved = connection.execute(
+        "SELECT id, run FROM attempts WHERE money = 'reserved' AND submitted_at IS NULL"
+    ).fetchall()
     attempts: list[Any] = [attempt for attempt, of in reserved if run is None or of == run]
+    connection.execute(
+        "UPDATE jobs SET error_kind = 'submitted', error_message = ? WHERE id IN"
+        " (SELECT job FROM attempts WHERE money = 'reserved' AND submitted_at IS NOT NULL AND (? IS NULL OR run = ?))",
+        (SUBMITTED, run, run),
+    )
     message = "the program ended before the answer was read"
     for attempt in attempts:
         lose_answer(connection, attempt=attempt, kind="interrupted", message=message, request_id="", at=at)
@@ -277,8 +297,8 @@ def _settle(
     names = sums.scopes(batch, day, simulated=bool(simulated))
     sums.move(connection, names, settled.price, to=money, out_of=AttemptMoney.RESERVED)
     connection.execute(
-        "UPDATE attempts SET money = ?, settled_at = ?, ended_at = ?, counted = ?, error_kind = ?, error_message = ?,"
-        " error_body = ?, request_id = ? WHERE id = ?",
+        "UPDATE attempts SET polling_url = NULL, money = ?, settled_at = ?, ended_at = ?, counted = ?, error_kind = ?,"
+        " error_message = ?, error_body = ?, request_id = ? WHERE id = ?",
         (
             money,
             at,

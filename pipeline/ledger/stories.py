@@ -159,8 +159,9 @@ def _found(file: Path, sha256: bytes | None) -> str:
 def _attempts(connection: Connection, job: int) -> list[StoryAttempt]:
     names = [field.name for field in fields(StoryAttempt)]
     rows = connection.execute(
-        "SELECT r.run_id, r.provider, a.taken_from, a.money, a.price_microusd, a.counted, a.started_at, a.ended_at,"
-        " a.settled_at, coalesce(a.error_kind, ''), coalesce(a.error_message, ''), coalesce(a.request_id, '')"
+        "SELECT r.run_id, coalesce(a.provider, r.provider), a.taken_from, a.money, a.price_microusd, a.counted,"
+        " a.started_at, a.ended_at, a.settled_at, coalesce(a.error_kind, ''), coalesce(a.error_message, ''),"
+        " coalesce(a.request_id, '')"
         " FROM attempts a JOIN runs r ON r.id = a.run WHERE a.job = ? ORDER BY a.id",
         (job,),
     )

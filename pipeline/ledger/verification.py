@@ -10,6 +10,7 @@ from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.presence import PRUNED, digest
 from pipeline.ledger.states import JobState
+from pipeline.ledger.steps import SUBMITTED
 from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
 
@@ -89,6 +90,7 @@ def verify(connection: Connection, path: Path, *, now: float, alive: Alive) -> V
         *_sums(connection),
         *_jobs(connection),
         *_reserved(connection, alive),
+        *_submitted(connection, alive),
         *_open_money(connection, now),
     )
     return Verification(
@@ -147,7 +149,7 @@ def _reserved(connection: Connection, alive: Alive) -> Iterator[Finding]:
     """Reservations: of runs that are on, and of dead ones, whose answers nobody will ever read."""
     rows = connection.execute(
         "SELECT r.run_id, count(*), total(a.price_microusd) FROM attempts a JOIN runs r ON r.id = a.run"
-        " WHERE a.money = 'reserved' GROUP BY r.id ORDER BY r.id"
+        " WHERE a.money = 'reserved' AND a.submitted_at IS NULL GROUP BY r.id ORDER BY r.id"
     )
     for run_id, number, amount in rows:
         money = f"${format_usd(int(amount))} reserved"
@@ -156,6 +158,20 @@ def _reserved(connection: Connection, alive: Alive) -> Iterator[Finding]:
         else:
             say = f"{money} by run {run_id}, which died: the next run, or {_REPAIR}, holds them as unknown"
             yield Finding(kind="dead", subject=_jobs_told(number), message=say)
+
+
+def _submitted(connection: Connection, alive: Alive) -> Iterator[Finding]:
+    """Tasks that a provider has taken, and nobody asks after."""
+    rows = connection.execute(
+        "SELECT coalesce(h.run_id, r.run_id), count(*), total(a.price_microusd) FROM attempts a"
+        " JOIN runs r ON r.id = a.run JOIN jobs j ON j.id = a.job LEFT JOIN runs h ON h.id = j.holder"
+        " WHERE a.money = 'reserved' AND a.submitted_at IS NOT NULL GROUP BY 1 ORDER BY 1"
+    )
+    for run_id, number, amount in rows:
+        told = f"${format_usd(int(amount))} reserved"
+        on = alive(str(run_id))
+        say = f"{told}: run {run_id} is on" if on else f"{told}: {SUBMITTED}"
+        yield Finding(kind="buying" if on else "submitted", subject=_jobs_told(number), message=say)
 
 
 def _sums(connection: Connection) -> Iterator[Finding]:

@@ -60,6 +60,7 @@ class Row:
     error_kind: str | None
     error_message: str | None
     request_id: str | None
+    provider: str | None
 
 
 #: The contract's columns, in the contract's order.

@@ -1,7 +1,7 @@
 """The ledger as a run writes it: one method for each step of a job's life."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Self
 
 from pipeline.clock import Clock
 from pipeline.job import Job, UnfitRow
-from pipeline.ledger import admission, lessons, reading, recovery, runfile, steps, tallying
+from pipeline.ledger import admission, lessons, reading, recovery, runfile, steps, tallying, tasks
 from pipeline.ledger.committer import Committer
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import (
@@ -24,6 +24,7 @@ from pipeline.ledger.records import (
     Policy,
     Reservation,
     Run,
+    Submitted,
     Tally,
     Trouble,
     Unfetched,
@@ -123,7 +124,7 @@ class LedgerWriter:
         return await self._do_if_room(step)
 
     async def reserve(
-        self, run: Run, *, placement: int, key: str, price_microusd: int
+        self, run: Run, *, placement: int, key: str, price_microusd: int, provider: str | None = None
     ) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
         """A: durable intent and reservation; see ``steps.reserve``."""
         step = partial(
@@ -134,8 +135,20 @@ class LedgerWriter:
             price_microusd=price_microusd,
             at=self._clock.wall(),
             alive=self._alive,
+            provider=provider,
         )
         return await self._do_if_room(step)
+
+    async def submit(self, reservation: Reservation, *, task: str, polling_url: str, submitted_at: float) -> None:
+        """K: the provider has taken the task; see ``tasks.submit``."""
+        step = partial(
+            tasks.submit,
+            attempt=reservation.attempt,
+            task=task,
+            polling_url=polling_url,
+            submitted_at=submitted_at,
+        )
+        await self._do(step)
 
     async def answer(
         self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str
@@ -222,6 +235,20 @@ class LedgerWriter:
         return await self._do(
             partial(recovery.adopt, run=run.id, fetchable=fetchable, at=at, alive=self._alive),
         )
+
+    async def adopt_tasks(
+        self, run: Run, providers: Collection[str], fetchable: Callable[[str], bool]
+    ) -> list[Submitted]:
+        """Take over what these providers have taken from runs that are over; see ``tasks.adopt``."""
+        step = partial(
+            tasks.adopt,
+            run=run.id,
+            providers=providers,
+            fetchable=fetchable,
+            at=self._clock.wall(),
+            alive=self._alive,
+        )
+        return await self._do(step)
 
     async def unfetched(self, run: Run) -> list[Unfetched]:
         """What is bought and not stored, and no other run fetches; earliest deadline first."""

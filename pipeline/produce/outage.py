@@ -1,7 +1,8 @@
-"""Telling a provider that answers nobody from a job that was unlucky: the circuit breaker of a run."""
+"""Telling a provider that answers nobody from a job that was unlucky: what opens a provider's circuit breaker."""
+
+from typing import Protocol
 
 from pipeline.errors import ExitCode
-from pipeline.produce.halt import Halt
 from pipeline.provider import ProviderError, UnreachableError
 
 #: Jobs in a row that used up their attempts on overload, with no good answer in between, before buying stops.
@@ -10,15 +11,23 @@ EXHAUSTED_JOBS = 5
 LOST_ANSWERS = 10
 
 
+class Breaker(Protocol):
+    """What an outage opens."""
+
+    def call(self, code: ExitCode, message: str) -> None:
+        """Stop asking this provider, for that cause."""
+        ...
+
+
 class Outage:
-    """Stops buying when jobs fail for passing reasons and nothing gets through meanwhile.
+    """Stops asking a provider when jobs fail for passing reasons and nothing gets through meanwhile.
 
     One job that could not connect in all its attempts is enough, because the others go the same way; overload and
     congestion are judged by several, and so are lost answers, whose jobs are not tried again but whose money is gone.
     """
 
-    def __init__(self, halt: Halt) -> None:
-        self._halt = halt
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
         self._answers = 0
         self._exhausted = 0
         self._lost = 0
@@ -38,7 +47,7 @@ class Outage:
         """An answer is lost: perhaps billed."""
         self._lost += 1
         if self._lost >= LOST_ANSWERS:
-            self._halt.call(
+            self._breaker.call(
                 ExitCode.UNAVAILABLE,
                 f"{self._lost} answers in a row were lost, each perhaps billed, the last with: {fault}",
             )
@@ -54,9 +63,9 @@ class Outage:
             return
         self._exhausted += 1
         if isinstance(fault, UnreachableError):
-            self._halt.call(ExitCode.UNAVAILABLE, f"the provider cannot be reached: {fault}")
+            self._breaker.call(ExitCode.UNAVAILABLE, f"the provider cannot be reached: {fault}")
         elif self._exhausted >= EXHAUSTED_JOBS:
-            self._halt.call(
+            self._breaker.call(
                 ExitCode.UNAVAILABLE,
                 f"the provider serves nobody: {self._exhausted} jobs in a row were turned away, the last with: {fault}",
             )

@@ -7,14 +7,14 @@ from typing import Protocol
 from pipeline.job import Job, PictureRequest
 from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
 from pipeline.produce.pace import Lesson
-from pipeline.provider import Answer
+from pipeline.provider import Answer, Ticket
 
 
 class Shop(Protocol):
     """Where pictures are bought."""
 
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
-        """Ask for one picture.
+    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer | Ticket:
+        """Ask for one picture; a ticket is what there is of it while it is still being made.
 
         Raises:
             ProviderError: There is none, and what that means for the money.
@@ -22,13 +22,49 @@ class Shop(Protocol):
         ...
 
 
+class Desk(Protocol):
+    """Where pictures are collected that a ticket is for."""
+
+    async def collect(self, ticket: Ticket) -> Answer:
+        """Wait until the picture is ready. Asking again costs nothing.
+
+        Raises:
+            ProviderError: There is none, and what that means for the money.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seller:
+    """One provider, ready to be asked.
+
+    Attributes:
+        name: The profile's.
+        prices_microusd: By model; a model without one is never asked for here.
+        desk: Where its tickets are good; None where it gives none.
+        rate_per_minute: The most requests started in a minute, of each model; None where nobody has said.
+        lessons: By model: what an earlier run found of its limits.
+    """
+
+    name: str
+    shop: Shop
+    prices_microusd: Mapping[str, int]
+    desk: Desk | None = None
+    rate_per_minute: float | None = None
+    lessons: Mapping[str, Lesson] = field(default_factory=dict)
+
+
 class Book(Protocol):
     """Where each step is written down; every method returns once that is durable. See ``LedgerWriter``."""
 
     async def reserve(
-        self, run: Run, *, placement: int, key: str, price_microusd: int
+        self, run: Run, *, placement: int, key: str, price_microusd: int, provider: str
     ) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
         """A: the right to send one request, or what forbids it."""
+        ...
+
+    async def submit(self, reservation: Reservation, *, task: str, polling_url: str, submitted_at: float) -> None:
+        """K: the provider has taken the task; after a crash it is asked after, not asked for."""
         ...
 
     async def answer(
@@ -94,17 +130,11 @@ class Terms:
     Attributes:
         concurrency: The most requests in flight, over all models.
         max_throttle_s: How long a job may be refused for load before it fails.
-        prices_microusd: By model; a model without one is never asked for.
         first_byte_s: By model: the longest wait for an answer to begin.
-        rate_per_minute: The most requests started in a minute, of each model; None where nobody has said.
-        lessons: By model: what an earlier run found of the provider's limits.
         resends: Whether the request of a lost answer is sent again by itself, once; the ledger bounds what it costs.
     """
 
     concurrency: int
     max_throttle_s: float
-    prices_microusd: Mapping[str, int]
     first_byte_s: Mapping[str, float]
-    rate_per_minute: float | None = None
-    lessons: Mapping[str, Lesson] = field(default_factory=dict)
     resends: bool = False

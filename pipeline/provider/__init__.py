@@ -12,10 +12,12 @@ from pipeline.provider.errors import (
     OverloadedError,
     ProviderError,
     RefusedError,
+    StillPendingError,
     ThrottledError,
     UnreachableError,
 )
 from pipeline.provider.requests import request_body
+from pipeline.provider.tasks import TaskClient, Ticket
 from pipeline.provider.waits import Allowance
 
 __all__ = [
@@ -34,7 +36,10 @@ __all__ = [
     "Poster",
     "ProviderError",
     "RefusedError",
+    "StillPendingError",
+    "TaskClient",
     "ThrottledError",
+    "Ticket",
     "UnreachableError",
     "request_body",
 ]

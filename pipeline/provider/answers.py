@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
@@ -49,8 +50,16 @@ def read_picture(body: bytes, *, base_url: str) -> Picture:
         document = read_json(body)
     except ValueError:
         raise NoPictureError("unreadable") from None
-    item = _first_item(document)
     created = document.get("created") if isinstance(document, dict) else None
+    return picture_of(_first_item(document), created=created, base_url=base_url)
+
+
+def picture_of(item: Mapping[str, Any], *, created: Any, base_url: str) -> Picture:
+    """Find the picture in what an answer says of it: ``url`` or ``b64_json``.
+
+    Raises:
+        NoPictureError: There is none that can be used.
+    """
     url, inline = _inline(item)
     image = _decoded(inline) if inline else None
     if image:
@@ -66,7 +75,7 @@ def _first_item(document: Any) -> dict[str, Any]:
     return item if isinstance(item, dict) else {}
 
 
-def _inline(item: dict[str, Any]) -> tuple[str, str]:
+def _inline(item: Mapping[str, Any]) -> tuple[str, str]:
     """The URL and the inline picture, "" for what is absent; a ``data:`` URL is an inline picture."""
     url, inline = (value.strip() if isinstance(value := item.get(name), str) else "" for name in ("url", "b64_json"))
     return ("", inline or url) if _INLINE.match(url) else (url, inline)

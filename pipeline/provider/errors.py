@@ -6,6 +6,7 @@ ProviderError                 money      passing
 ├── OverloadedError           unbilled   yes      the provider cannot just now
 ├── UnreachableError          unbilled   yes      nothing left this machine
 ├── AnswerLostError           unknown    no       perhaps billed in full, and the picture cannot be recovered
+├── StillPendingError         pending    no       the provider has the task: it can be asked after later
 ├── ModelRefusedError         unbilled   no       every job of this model will be refused
 └── AccountRefusedError       unbilled   no       every job of this run will be refused
     ├── BadKeyError                               "key_refused", or "forbidden" where a 403 does not say why
@@ -23,6 +24,7 @@ class Money(StrEnum):
 
     UNBILLED = "unbilled"
     UNKNOWN = "unknown"
+    PENDING = "pending"
 
 
 class ProviderError(Exception):
@@ -104,6 +106,13 @@ class AnswerLostError(ProviderError):
 
     money = Money.UNKNOWN
     usual_kind = "answer_lost"
+
+
+class StillPendingError(ProviderError):
+    """The provider has taken the task, and nobody could find out what came of it yet: its money stays reserved."""
+
+    money = Money.PENDING
+    usual_kind = "pending"
 
 
 class ModelRefusedError(ProviderError):

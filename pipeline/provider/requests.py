@@ -48,6 +48,17 @@ def request_body(
             assert_never(wire)
 
 
+def task_body(request: PictureRequest, *, sizes: Sizes, ratio_models: Collection[str]) -> dict[str, Any]:
+    """Write a request as the vendor's own API reads it; the model stands in the address.
+
+    Raises:
+        ValueError: The request has input images. Leaving them out would pay for a picture nobody asked for.
+    """
+    if request.inputs:
+        raise ValueError("a request with input images has no wire form yet")
+    return {"prompt": request.prompt, **flux_parameters(request, sizes=sizes, ratio_models=ratio_models)}
+
+
 def flux_parameters(request: PictureRequest, *, sizes: Sizes, ratio_models: Collection[str]) -> dict[str, Any]:
     """Everything but model and prompt, as every API of these models names it; what is None is left out."""
     parameters = {

@@ -16,17 +16,16 @@ from pipeline.errors import OutputError, leading
 from pipeline.ledger import LedgerWriter, Policy, Run, hold
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd, parse_usd
-from pipeline.provider import ImagesClient
 from pipeline.report import Summary
 from pipeline.report.events import EventName
-from pipeline.runner.endpoint import configured, open_endpoint
-from pipeline.runner.experience import Experience
+from pipeline.runner.endpoint import check_sellers, configured
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.patience import Patience
 from pipeline.runner.planning import bounded, plan_of
+from pipeline.runner.sellers import open_sellers, reach_of
 from pipeline.runner.shift import Shift, Tools
 from pipeline.runner.stop import Stop, asked_by_signals, in_thread, unless_stopped
-from pipeline.transport import ApiTransport, DownloadTransport
+from pipeline.transport import DownloadTransport
 
 
 async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | None = None) -> Summary:
@@ -43,7 +42,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         StoppedError: ``options.stop`` was asked before anything was bought.
     """
     clock = clock or SystemClock()
-    configured(manifest.profile, options.environment)
+    check_sellers(manifest.profiles, options.environment)
     await anyio.to_thread.run_sync(prepare_output, options.output)
     _make_folder(options.ledger_path.parent)
     profile = manifest.profile
@@ -56,10 +55,17 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         await patience.have(hold_ledger)
         ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
         options = await bounded(manifest, options)
-        endpoint = await stack.enter_async_context(open_endpoint(profile, options.environment))
-        api = ApiTransport(base_url=endpoint.base_url, api_key=endpoint.api_key)
-        downloads = DownloadTransport(own_origin=endpoint.base_url, allow_hosts=profile.allow_hosts)
-        await stack.enter_async_context(api)
+        opened = await stack.enter_async_context(
+            open_sellers(
+                manifest.profiles,
+                options.environment,
+                ledger=ledger,
+                clock=clock,
+                rate_per_minute=manifest.limits.rate_per_minute,
+            )
+        )
+        own_origin, allow_hosts = reach_of(opened)
+        downloads = DownloadTransport(own_origin=own_origin, allow_hosts=allow_hosts)
         await stack.enter_async_context(downloads)
         begun = await patience.have(
             partial(
@@ -71,26 +77,13 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
                 caps=options.caps_of(manifest),
             )
         )
-        shop = ImagesClient(
-            api,
-            base_url=endpoint.base_url,
-            wire=profile.wire,
-            window_s=profile.window_s,
-            clock=clock,
-            sizes=profile.sizes,
-            ratio_models=profile.ratio_models,
-            answers=profile.answers,
-            codes=profile.codes,
-        )
-        experience = Experience(profile, options.environment, ledger=ledger, clock=clock)
         tools = Tools(
             ledger=ledger,
             run=begun,
-            shop=shop,
+            sellers=tuple(each.seller for each in opened),
             downloads=downloads,
             clock=clock,
-            experience=experience,
-            lessons=await experience.lessons(),
+            experiences={each.profile.name: each.experience for each in opened},
         )
         if options.log is not None:
             options.log(EventName.RUN_BEGUN, _facts(begun, options.budget_of(manifest)))
@@ -169,6 +162,7 @@ __all__ = [
     "Stop",
     "Watch",
     "asked_by_signals",
+    "check_sellers",
     "configured",
     "in_thread",
     "plan_of",

@@ -23,6 +23,12 @@ from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
 
 
+async def secure(output: Path, key: str, path: str, image: bytes) -> str:
+    """Make the bytes of an inline answer durable; what is recorded in a URL's stead."""
+    await keep_inline(output, key, path, image)
+    return INLINE
+
+
 class Desk:
     """The producer's way to the download side: asks for leave, hands over what is bought."""
 
@@ -44,8 +50,7 @@ class Desk:
 
     async def secure(self, job: Job, image: bytes) -> str:
         """Make the bytes of an inline answer durable before they are recorded as bought."""
-        await keep_inline(self._output, job.key, job.path, image)
-        return INLINE
+        return await secure(self._output, job.key, job.path, image)
 
     async def take(self, job: Job, reservation: Reservation, answer: Answer, url: str) -> None:
         """Queue a bought picture for fetching."""

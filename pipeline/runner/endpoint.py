@@ -53,17 +53,19 @@ def base_url_variable(profile: Profile) -> str:
     return f"{BASE_URL_VARIABLE}_{re.sub('[^A-Z0-9]', '_', profile.name.upper())}"
 
 
-def check_several(profiles: Sequence[Profile], environment: Mapping[str, str]) -> None:
-    """Refuse one address for several providers: each would be sent the others' keys.
+def check_sellers(profiles: Sequence[Profile], environment: Mapping[str, str]) -> None:
+    """See that each provider of a manifest can be asked. One address for several would be sent all their keys.
 
     Raises:
-        ConfigurationError: It is set so.
+        ConfigurationError: As ``configured``, of any of them; or one address is set for several.
     """
     if len(profiles) > 1 and environment.get(BASE_URL_VARIABLE, "").strip():
         raise ConfigurationError(
             f"{BASE_URL_VARIABLE} names one address, but the manifest several providers",
             remedy=f"unset it, or set {' and '.join(map(base_url_variable, profiles))}",
         )
+    for profile in profiles:
+        configured(profile, environment)
 
 
 def base_url_of(profile: Profile, environment: Mapping[str, str]) -> str:

@@ -15,16 +15,22 @@ class LoggedBook:
         """Take both."""
         self._book = book
         self._log = log
-        self._keys: dict[int, str] = {}  # of the requests under way
+        self._asked: dict[int, tuple[str, str]] = {}  # key and provider of the requests under way
 
     async def reserve(
-        self, run: Run, *, placement: int, key: str, price_microusd: int
+        self, run: Run, *, placement: int, key: str, price_microusd: int, provider: str
     ) -> Reservation | CapReached | InOtherHands | HeldForPerson | None:
         """A."""
-        reserved = await self._book.reserve(run, placement=placement, key=key, price_microusd=price_microusd)
+        reserved = await self._book.reserve(
+            run, placement=placement, key=key, price_microusd=price_microusd, provider=provider
+        )
         if isinstance(reserved, Reservation):
-            self._keys[reserved.attempt] = key
+            self._asked[reserved.attempt] = key, provider
         return reserved
+
+    async def submit(self, reservation: Reservation, *, task: str, polling_url: str, submitted_at: float) -> None:
+        """K."""
+        await self._book.submit(reservation, task=task, polling_url=polling_url, submitted_at=submitted_at)
 
     async def answer(
         self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str
@@ -67,6 +73,8 @@ class LoggedBook:
         self._tell(EventName.ANSWER_LOST, reservation, kind=kind, message=message, request_id=request_id)
 
     def _tell(self, event: EventName, reservation: Reservation, **facts: Any) -> None:
-        key = self._keys.pop(reservation.attempt, "")
+        key, provider = self._asked.pop(reservation.attempt, ("", ""))
         price = format_usd(reservation.price_microusd)
-        self._log(event, {"key": key, "attempt": reservation.attempt, "price_usd": price, **facts})
+        self._log(
+            event, {"key": key, "provider": provider, "attempt": reservation.attempt, "price_usd": price, **facts}
+        )

@@ -92,11 +92,6 @@ class RunOptions:
         by_itself = manifest.limits.resend_microusd is not None
         return replace(self.policy, resend_unknown=self.policy.resend_unknown or by_itself)
 
-    def rate_of(self, manifest: Manifest) -> int | None:
-        """The most requests started in a minute, of each model: the manifest's word, else the profile's."""
-        stated = manifest.limits.rate_per_minute
-        return manifest.profile.rate_per_minute if stated is None else stated
-
     def concurrency_of(self, manifest: Manifest) -> int:
         """The most requests in flight."""
         return manifest.limits.concurrency if self.concurrency is None else self.concurrency

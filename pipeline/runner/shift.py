@@ -11,21 +11,20 @@ import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Caption, Courier, Crew, DeliveryQueue, Purchase, Transport, place, run_pool, taken
+from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool, taken
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.job import Job
-from pipeline.ledger import LedgerWriter, Run, Unfetched
+from pipeline.ledger import LedgerWriter, Run
 from pipeline.manifest import Manifest
-from pipeline.produce import CHUNK, Halt, Lesson, Order, Planner, Producer, Shop, Terms
-from pipeline.ratio import parse_ratio
+from pipeline.produce import CHUNK, Halt, Order, Planner, Producer, Seller, Terms
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
-from pipeline.report.events import EventName, Notice
 from pipeline.runner.closing import End, summarize
 from pipeline.runner.desk import Desk, Ear, Recorder
 from pipeline.runner.experience import Experience
 from pipeline.runner.logged import LoggedBook
 from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
+from pipeline.runner.rescue import Rescue
 from pipeline.runner.stop import Stop
 
 #: Orders ready to be bought, and purchases ready to be fetched, beyond those in hand: enough to keep both sides busy.
@@ -37,17 +36,16 @@ class Tools:
     """What a shift works with: opened, and closed, around it.
 
     Attributes:
-        experience: Where what is learned of the provider's limits is kept; None for nowhere.
-        lessons: By model: what is known of them beforehand.
+        sellers: The providers, in the order they are asked.
+        experiences: By provider: where what is learned of its limits is kept.
     """
 
     ledger: LedgerWriter
     run: Run
-    shop: Shop
+    sellers: tuple[Seller, ...]
     downloads: Transport
     clock: Clock
-    experience: Experience | None = None
-    lessons: Mapping[str, Lesson] = field(default_factory=dict)
+    experiences: Mapping[str, Experience] = field(default_factory=dict)
 
 
 class Shift:
@@ -60,14 +58,15 @@ class Shift:
         self._places = Places(options.output, options.ledger_path.parent)
         self._started = tools.clock.monotonic()
         self._total: int | None = None
-        self._elsewhere = 0  # bought and not stored, where this run cannot keep it
         self._rescued = 0  # of an earlier run, and stored before the planner looked: it counts them as there
         self._afield = 0  # stored where this run does not look, or wanted there
         self._misplaced: list[str] = []
         self.halt = Halt(options.on_cause)
         self._ear = Ear(options)
         workers = manifest.limits.downloads
-        self._backlog = Backlog(workers=workers, window_s=manifest.profile.window_s, clock=tools.clock)
+        self._backlog = Backlog(
+            workers=workers, window_s=min(profile.window_s for profile in manifest.profiles), clock=tools.clock
+        )
         self._crew = Crew(workers=workers, clock=tools.clock)
         self._queue = DeliveryQueue(ORDERS_AHEAD)
         self._courier = Courier(
@@ -84,19 +83,29 @@ class Shift:
             terms=Terms(
                 concurrency=options.concurrency_of(manifest),
                 max_throttle_s=manifest.limits.max_throttle_s,
-                prices_microusd=manifest.profile.prices,
                 first_byte_s={name: model.first_byte_s for name, model in models().items()},
-                rate_per_minute=options.rate_of(manifest),
-                lessons=tools.lessons,
                 resends=options.caps_of(manifest).resend is not None,
             ),
-            shop=tools.shop,
+            sellers=tools.sellers,
             book=tools.ledger if options.log is None else LoggedBook(tools.ledger, options.log),
             delivery=Desk(
                 output=options.output, backlog=self._backlog, queue=self._queue, captions=manifest.embed_metadata
             ),
             halt=self.halt,
             clock=tools.clock,
+        )
+        self._rescue = Rescue(
+            run=tools.run,
+            ledger=tools.ledger,
+            sellers=tools.sellers,
+            producer=self._producer,
+            places=self._places,
+            output=options.output,
+            backlog=self._backlog,
+            courier=self._courier,
+            crew=self._crew,
+            notice=options.notice,
+            captions=manifest.embed_metadata,
         )
         self._planner = Planner(
             run=tools.run,
@@ -120,10 +129,10 @@ class Shift:
                     group.start_soon(self._options.watch, self.snapshot)
                 group.start_soon(self._count)
                 try:
-                    await self._rescue("an earlier run: fetched first")
+                    await self._rescue.fetch("an earlier run: fetched first")
                     await self._refuse_another_ledgers_pictures()
                     await self._buy()
-                    await self._rescue("a run that died meanwhile: fetched now")
+                    await self._rescue.fetch("a run that died meanwhile: fetched now")
                     await self._place()
                     if not self._planner.finished and self._total is None:
                         await self._count()  # what is left, for the summary
@@ -167,41 +176,6 @@ class Shift:
         with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
             counted = await anyio.to_thread.run_sync(self._manifest.count, abandon_on_cancel=True)
             self._total = counted if self._options.limit is None else min(counted, self._options.limit)
-
-    async def _rescue(self, whose: str) -> None:
-        """Fetch what another run bought and did not store, before anything new is bought."""
-        lefts, self._elsewhere = await self._tools.ledger.adopt(
-            self._tools.run, lambda wanted: self._places.in_output(wanted) is not None
-        )
-        waiting = [
-            Purchase(
-                job_key=left.key,
-                attempt=left.attempt,
-                url=left.url,
-                bought_at=left.bought_at,
-                deadline=left.deadline,
-                path=path,
-                ratio=parse_ratio(left.ratio) if left.ratio else None,
-                caption=self._caption(left),
-            )
-            for left in lefts
-            if (path := self._places.in_output(left.wanted)) is not None
-        ]
-        if not waiting:
-            return
-        told = f"{len(waiting)} bought and not stored by {whose}"
-        self._options.notice(Notice.of(EventName.RESCUE_BEGUN, told, pictures=len(waiting)))
-        queue = DeliveryQueue(len(waiting))
-        for purchase in waiting:
-            self._backlog.adopt()
-            await queue.put(purchase)
-        queue.close()
-        await run_pool(queue, self._courier, crew=self._crew)
-
-    def _caption(self, left: Unfetched) -> Caption | None:
-        if not self._manifest.embed_metadata:
-            return None
-        return Caption(prompt=left.prompt, model=left.model, seed=left.seed, key=left.key)
 
     async def _refuse_another_ledgers_pictures(self) -> None:
         """Buy nothing where a manifest that is new to this ledger finds its pictures there: they were paid for already.
@@ -272,17 +246,18 @@ class Shift:
             read_all=planner.finished or self._total is not None,
             misplaced=tuple(self._misplaced),
             leftovers=max(0, len(here) - tally.bought),
-            causes=tuple(self.halt.causes),
+            causes=(*self.halt.causes, *(cause for cause in self._producer.causes if cause not in self.halt.causes)),
             notes=(*self._producer.notes, *self._afar()),
             elapsed_s=self._tools.clock.monotonic() - self._started,
         )
-        if self._tools.experience is not None:
-            await self._tools.experience.keep(self._producer.lanes.lessons)
+        for name, lessons in self._producer.lessons.items():
+            if (experience := self._tools.experiences.get(name)) is not None:
+                await experience.keep(lessons)
         await ledger.end(run, exit_code=int(end.exit_code))
         return summarize(self._manifest, self._options, run, end)
 
     def _afar(self) -> list[str]:
-        afar = self._elsewhere + self._afield
+        afar = self._rescue.elsewhere + self._afield
         if not afar:
             return []
         return [f"{afar} pictures of this ledger belong to another output folder and were left alone"]

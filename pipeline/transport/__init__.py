@@ -4,6 +4,7 @@ from pipeline.transport.api import MAX_BODY_BYTES, ApiResponse, ApiTimeouts, Api
 from pipeline.transport.download import MAX_REDIRECTS, Download, DownloadTransport
 from pipeline.transport.faults import ForbiddenAddressError, LostError, NeverSentError, TransportError
 from pipeline.transport.lookup import MAX_LOOKUP_BYTES, LookupTransport
+from pipeline.transport.tasks import TaskTransport
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -18,5 +19,6 @@ __all__ = [
     "LookupTransport",
     "LostError",
     "NeverSentError",
+    "TaskTransport",
     "TransportError",
 ]

@@ -98,8 +98,13 @@ class ApiTransport:
     here: waiting for a slot would count as connecting.
     """
 
-    def __init__(self, *, base_url: str, api_key: str | None) -> None:
-        """Check both; nothing is opened yet.
+    def __init__(self, *, base_url: str, api_key: str | None, key_header: str = "") -> None:
+        """Check all; nothing is opened yet.
+
+        Args:
+            base_url: Up to and with its version.
+            api_key: Sent with every request; None where none is needed.
+            key_header: What carries it as it is; ``Authorization: Bearer`` when empty.
 
         Raises:
             ConfigurationError: The base URL or the key cannot be used.
@@ -108,6 +113,7 @@ class ApiTransport:
         self._base_url = str(target.url).rstrip("/")
         self._host = target.origin.authority
         self._key = usable_secret(api_key or "", "API key")
+        self._headers = {key_header or "Authorization": self._key if key_header else f"Bearer {self._key}"}
         self._stack = contextlib.AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
 
@@ -118,7 +124,7 @@ class ApiTransport:
         self._session = await self._stack.enter_async_context(
             open_session(
                 _Connector(limit=0, keepalive_timeout=KEPT_S),
-                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                headers=self._headers if self._key else {},
             )
         )
         return self

@@ -7,11 +7,12 @@ from typing import Self
 
 import aiohttp
 import anyio
+from yarl import URL
 
 from pipeline.transport.api import ApiResponse, ApiTimeouts
 from pipeline.transport.body import read_whole
 from pipeline.transport.faults import FAULTS, broken, translate
-from pipeline.transport.origins import parse_base_url
+from pipeline.transport.origins import Target, parse_base_url
 from pipeline.transport.secrecy import blot, usable_secret
 from pipeline.transport.session import lower_headers, open_session
 
@@ -33,6 +34,7 @@ class LookupTransport:
         base_url: str,
         token: str,
         scheme: str = "",
+        header: str = "Authorization",
         headers: Mapping[str, str] | None = None,
         timeouts: ApiTimeouts = _TIMEOUTS,
     ) -> None:
@@ -40,8 +42,9 @@ class LookupTransport:
 
         Args:
             base_url: Of which scheme, host and port count.
-            token: Sent in ``Authorization``.
+            token: Sent in ``header``.
             scheme: What stands before it there, with its blank; nothing for the log of one-api.
+            header: What carries it.
             headers: To send besides.
             timeouts: How long to wait for what.
 
@@ -54,7 +57,7 @@ class LookupTransport:
         self.base_path = target.url.raw_path.rstrip("/")
         self._token = usable_secret(token, "log token")
         others = {name: usable_secret(value, name) for name, value in (headers or {}).items()}
-        self._headers = others | ({"Authorization": scheme + self._token} if self._token else {})
+        self._headers = others | ({header: scheme + self._token} if self._token else {})
         self._timeouts = timeouts
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession | None = None
@@ -84,7 +87,22 @@ class LookupTransport:
             NeverSentError: There is no connection.
             LostError: There was one, and no answer.
         """
-        response = await self._ask(path, query)
+        return await self._read(self._origin.with_path(path).with_query(query))
+
+    async def get_exactly(self, target: Target) -> ApiResponse:
+        """The same, of an address below this origin, byte for byte as it was given.
+
+        Raises:
+            ValueError: It is of another origin.
+            NeverSentError: As ``get``.
+            LostError: As ``get``.
+        """
+        if target.url.origin() != self._origin:
+            raise ValueError("this address is another host's")
+        return await self._read(target.url)
+
+    async def _read(self, url: URL) -> ApiResponse:
+        response = await self._ask(url)
         try:
             body, complete = await read_whole(
                 response.content,
@@ -103,14 +121,14 @@ class LookupTransport:
             complete=complete,
         )
 
-    async def _ask(self, path: str, query: Mapping[str, str | int]) -> aiohttp.ClientResponse:
+    async def _ask(self, url: URL) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the transport is not open; use it as an async context manager")
         connect_s = self._timeouts.connect_s
         with anyio.move_on_after(connect_s + self._timeouts.first_byte_s):
             try:
                 return await self._session.get(
-                    self._origin.with_path(path).with_query(query),
+                    url,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s),
                 )

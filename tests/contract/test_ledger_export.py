@@ -18,7 +18,7 @@ from tests.contract.ledger_scene import PRICE, Scene
 CONTRACT = (
     "key, manifest, edition, index, model, prompt, ratio, seed, state, attempts, spend_usd, unknown_usd, path, sha256,"
     " bytes, width, height, format, verdict, bought_at, deadline, stored_at, url_age_s, error_kind, error_message,"
-    " request_id"
+    " request_id, provider"
 )
 
 
@@ -68,6 +68,7 @@ async def test_a_stored_row_says_everything(scene: Scene) -> None:
         "error_kind": None,
         "error_message": None,
         "request_id": "req-1",
+        "provider": "apiyi",
     }
 
 

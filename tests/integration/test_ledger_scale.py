@@ -80,3 +80,28 @@ def test_a_ledger_of_an_earlier_version_is_brought_up_to_date_where_it_stands(tm
 
     assert "placements_in_order" in indexes
     assert version == len(MIGRATIONS)
+
+
+def test_a_ledger_of_the_version_before_keeps_its_requests_and_learns_who_was_asked(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    connection = apsw.Connection(str(path))
+    for migration in MIGRATIONS[:5]:
+        connection.execute(migration)
+    connection.execute(f"PRAGMA user_version = 5; PRAGMA application_id = {APPLICATION_ID}; PRAGMA journal_mode = WAL")
+    connection.execute(
+        "INSERT INTO batches VALUES (1, 'm', '', 0);"
+        "INSERT INTO runs VALUES (1, 'r', 1, 'apiyi', 0, 1, 0, '{}');"
+        "INSERT INTO jobs (id, key, state, model, prompt, asked, attempts, spend_microusd, url)"
+        " VALUES (1, zeroblob(32), 'bought', 'flux-dev', 'a', '{}', 1, 20000, 'https://h/p');"
+        "INSERT INTO placements VALUES (1, 1, 1, 1, 1, 1, 0, 'a', NULL, 0);"
+        "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at)"
+        " VALUES (1, 1, 1, 'planned', 'spent', 20000, '2026-11-23', 0)"
+    )
+    connection.close()
+
+    open_writing(path).close()
+
+    with Ledger(path) as ledger:
+        [row] = ledger.rows()
+        assert (row.provider, row.spend_usd, row.state) == ("apiyi", "0.020", "bought")
+        assert [line.group for line in ledger.spend("provider")] == ["apiyi"]

@@ -11,7 +11,7 @@ import anyio
 from pipeline.clock import SystemClock
 from pipeline.job import Job, PictureRequest
 from pipeline.ledger import Caps, Ledger, LedgerWriter, Policy, Reservation, Run, Tally
-from pipeline.produce import Halt, Order, Planner, Producer, Terms
+from pipeline.produce import Halt, Order, Planner, Producer, Seller, Terms
 from pipeline.provider import Answer, AnswerLostError, OverloadedError, RefusedError
 from tests.unit.produce_doubles import PRICES, PRO, FakeDelivery, answer, job
 
@@ -71,10 +71,8 @@ class Works:
         )
         producer = Producer(
             run=self.run,
-            terms=Terms(
-                concurrency=workers, max_throttle_s=1.0, prices_microusd=PRICES, first_byte_s=dict.fromkeys(PRICES, 1.0)
-            ),
-            shop=self.shop,
+            terms=Terms(concurrency=workers, max_throttle_s=1.0, first_byte_s=dict.fromkeys(PRICES, 1.0)),
+            sellers=[Seller(name="apiyi", shop=self.shop, prices_microusd=PRICES)],
             book=self.ledger,
             delivery=self.delivery,
             halt=self.halt,

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from pipeline.produce import Halt, Order, Producer, Terms
+from pipeline.produce import Halt, Order, Producer, Seller, Terms
 from pipeline.provider import ImagesClient, ProviderError
 from pipeline.simulator import Simulator, SimulatorSettings
 from pipeline.transport import ApiTransport
@@ -54,10 +54,8 @@ async def ours(settings: SimulatorSettings, jobs: int) -> tuple[float, float]:
     async with shop_of(settings) as (client, simulator):
         producer = Producer(
             run=RUN,
-            terms=Terms(
-                concurrency=64, max_throttle_s=900.0, prices_microusd=PRICES, first_byte_s=dict.fromkeys(PRICES, 60.0)
-            ),
-            shop=client,
+            terms=Terms(concurrency=64, max_throttle_s=900.0, first_byte_s=dict.fromkeys(PRICES, 60.0)),
+            sellers=[Seller(name="simulator", shop=client, prices_microusd=PRICES)],
             book=FakeBook([]),
             delivery=FakeDelivery([]),
             halt=Halt(),

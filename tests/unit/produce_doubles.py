@@ -172,6 +172,8 @@ class FakeBook:
         self.leave: set[int] = set()
         self.settled: dict[int, str] = {}
         self.placed: dict[int, int] = {}
+        self.asked: list[str] = []
+        self.submitted: list[dict[str, Any]] = []
         self.spent_microusd = 0
         self.unknown_microusd = 0
         self.held: dict[int, int] = {}
@@ -188,8 +190,9 @@ class FakeBook:
         return self.spent_microusd + self.unknown_microusd + sum(self.held.values())
 
     async def reserve(
-        self, run: Run, *, placement: int, key: str, price_microusd: int
+        self, run: Run, *, placement: int, key: str, price_microusd: int, provider: str
     ) -> Reservation | CapReached | None:
+        self.asked.append(provider)
         self.before_reserve(placement)
         await self._step("reserve", placement)
         if placement in self.leave:
@@ -212,6 +215,10 @@ class FakeBook:
         await self._step("answer", self.placed[reservation.attempt])
         self.answers.append({"url": url, "bought_at": bought_at, "deadline": deadline, "request_id": request_id})
         self.spent_microusd += self._settle(reservation, "bought")
+
+    async def submit(self, reservation: Reservation, **facts: Any) -> None:
+        await self._step("submit", self.placed[reservation.attempt])
+        self.submitted.append({"attempt": reservation.attempt, **facts})
 
     async def release(self, reservation: Reservation, **facts: Any) -> None:
         await self._step("release", self.placed[reservation.attempt])

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from pipeline.produce import Halt, Lesson, Order, Producer, Terms
+from pipeline.produce import Halt, Lesson, Order, Producer, Seller, Terms
 from tests.unit.produce_doubles import MAX, PRICES, PRO, RUN, FakeBook, FakeClock, FakeDelivery, FakeShop
 
 
@@ -19,6 +19,8 @@ class Stall:
     jitter: Callable[[], float] = lambda: 0.5
     rate_per_minute: float | None = None
     lessons: dict[str, Lesson] = field(default_factory=dict)
+    resends: bool = False
+    others: list[Seller] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -32,12 +34,19 @@ class Stall:
             terms=Terms(
                 concurrency=self.concurrency,
                 max_throttle_s=self.max_throttle_s,
-                prices_microusd=PRICES,
-                first_byte_s={PRO: 180.0, MAX: 240.0},
-                rate_per_minute=self.rate_per_minute,
-                lessons=self.lessons,
+                first_byte_s={PRO: 180.0, MAX: 240.0, "flux-dev": 60.0},
+                resends=self.resends,
             ),
-            shop=self.shop,
+            sellers=[
+                Seller(
+                    name="first",
+                    shop=self.shop,
+                    prices_microusd=PRICES,
+                    rate_per_minute=self.rate_per_minute,
+                    lessons=self.lessons,
+                ),
+                *self.others,
+            ],
             book=self.book,
             delivery=self.delivery,
             halt=self.halt,

@@ -118,7 +118,7 @@ async def test_no_more_is_in_flight_than_the_lane_allows_however_many_work() -> 
 
     def look(_: object) -> None:
         peaks.append(stall.shop.in_flight[PRO])
-        assert stall.shop.in_flight[PRO] <= stall.producer.lanes.of(PRO).limit
+        assert stall.shop.in_flight[PRO] <= stall.producer.counters.all[0].lane(PRO).limit
 
     stall.shop.before = look
 

@@ -116,7 +116,7 @@ async def test_a_lesson_is_begun_with_and_a_new_one_is_learned() -> None:
     await stall.sell(orders(60))
 
     assert max(at for at in stall.shop.asked_at[:20]) < 8.0, "twenty at once, without a slow start"
-    assert stall.producer.lanes.lessons[PRO].level == 21, "the wall of old gave way"
+    assert stall.producer.lessons["first"][PRO].level == 21, "the wall of old gave way"
 
 
 async def test_what_answers_say_is_allowed_is_kept_to() -> None:

@@ -42,7 +42,7 @@ async def test_a_refused_model_fails_the_job_leaves_its_others_and_goes_on_with_
 
     assert stall.ends(wanted) == ["bought", "bought", "released for good", "left", "left", "bought", "bought"]
     assert not stall.halted()
-    assert stall.producer.notes == [
+    assert list(stall.producer.notes) == [
         f"the provider does not serve {MAX} (no channel); its other jobs were left as they were"
     ]
 

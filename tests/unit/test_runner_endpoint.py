@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.catalog import Profile, profiles
 from pipeline.errors import ConfigurationError
-from pipeline.runner.endpoint import Endpoint, check_several, configured, open_endpoint
+from pipeline.runner.endpoint import Endpoint, check_sellers, configured, open_endpoint
 
 REAL, SIMULATED = profiles()["apiyi"], profiles()["simulator"]
 KEY = {"FLUXBATCH_API_KEY": "sk-123"}
@@ -114,10 +114,10 @@ def test_one_profiles_address_is_replaced_by_a_variable_of_its_own() -> None:
 
 
 def test_one_address_for_several_providers_is_refused() -> None:
-    check_several([REAL], {"FLUXBATCH_BASE_URL": "https://a.test/v1"})
-    check_several([REAL, profiles()["bfl"]], {"FLUXBATCH_BASE_URL": " "})
+    check_sellers([REAL], {**KEY, "FLUXBATCH_BASE_URL": "https://a.test/v1"})
+    check_sellers([REAL, profiles()["bfl"]], {**KEY, "BFL_API_KEY": "k", "FLUXBATCH_BASE_URL": " "})
     with pytest.raises(ConfigurationError, match="several providers") as caught:
-        check_several([REAL, profiles()["bfl"]], {"FLUXBATCH_BASE_URL": "https://a.test/v1"})
+        check_sellers([REAL, profiles()["bfl"]], {"FLUXBATCH_BASE_URL": "https://a.test/v1"})
     assert "FLUXBATCH_BASE_URL_BFL" in caught.value.remedy
 
 
@@ -129,3 +129,8 @@ def test_a_profile_without_an_address_needs_one() -> None:
 def test_a_host_that_cuts_answers_off_is_refused_from_the_environment_too() -> None:
     with pytest.raises(ConfigurationError, match="cuts answers off"):
         configured(REAL, {**KEY, "FLUXBATCH_BASE_URL": "https://API-CF.apiyi.com/v1"})
+
+
+def test_every_provider_of_a_manifest_needs_its_key() -> None:
+    with pytest.raises(ConfigurationError, match="BFL_API_KEY is not set"):
+        check_sellers([REAL, profiles()["bfl"]], KEY)

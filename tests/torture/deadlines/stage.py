@@ -23,7 +23,7 @@ from pipeline.deliver import (
 )
 from pipeline.job import Job, PictureRequest
 from pipeline.ledger import Reservation
-from pipeline.produce import Halt, Order, Producer, Terms
+from pipeline.produce import Halt, Order, Producer, Seller, Terms
 from pipeline.provider import Answer, ThrottledError
 from tests.torture.deadlines.link import HostModel, LinkModel, Picture, Speeds, carried, drawn
 from tests.torture.simulation.timeline import VirtualClock, VirtualLoop, threads_inline
@@ -235,10 +235,8 @@ async def _perform(scenario: Scenario, loop: VirtualLoop, chance: Random, folder
     depot = _Depot(scenario, loop, clock, link, folder, result)
     producer = Producer(
         run=RUN,
-        terms=Terms(
-            concurrency=scenario.concurrency, max_throttle_s=1e6, prices_microusd=PRICES, first_byte_s={PRO: 180}
-        ),
-        shop=_Shop(scenario, link, clock, chance),
+        terms=Terms(concurrency=scenario.concurrency, max_throttle_s=1e6, first_byte_s={PRO: 180}),
+        sellers=[Seller(name="apiyi", shop=_Shop(scenario, link, clock, chance), prices_microusd=PRICES)],
         book=FakeBook([]),
         delivery=_Desk(depot.backlog, depot.queue, result),
         halt=Halt(),
