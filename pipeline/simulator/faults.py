@@ -14,6 +14,8 @@ class Stage(Enum):
 
     BEFORE_CHARGE = "before"
     AFTER_CHARGE = "after"
+    TASK = "task"
+    POLL = "poll"
     PICTURE = "picture"
     DOWNLOAD = "download"
 
@@ -27,6 +29,8 @@ _STAGES = {
         "empty_data gateway_504 gateway_524 half_body half_chunked hang html_200 lost redirect_307 slow_end "
         "task_id_200 timeout_408"
     ),
+    Stage.TASK: "task_content_moderated task_error task_not_found task_request_moderated task_slow",
+    Stage.POLL: "poll_500 poll_reset",
     Stage.PICTURE: "wrong_content_type wrong_format wrong_shape",
     Stage.DOWNLOAD: (
         "dl_403 dl_404 dl_429 dl_500 dl_changed dl_cut dl_empty dl_garbage dl_gzip_lie dl_html dl_redirect "

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from aiohttp import web
 
-from pipeline.simulator.account import Account, Charge
+from pipeline.simulator.account import Account
 from pipeline.simulator.answers import Answers
 from pipeline.simulator.drawing import ImageFormat, Recipe
 from pipeline.simulator.faults import FaultPlan, Stage
@@ -70,26 +70,28 @@ class Generations:
             case refused:
                 raise refusal_for(refused)
         self.account.require(price_microusd)
-        await anyio.sleep(self._latency_s())
+        await anyio.sleep(self.latency_s())
         charge = self.account.charge(
             model=order.model, prompt=order.prompt, microusd=price_microusd, request_id=request[REQUEST_ID]
         )
-        body = await self.answers.body(self._exhibit(order), order, charge, request)
+        body = await self.answers.body(self.exhibit(order), order, charge, request)
         fault = self.plan.pick(Stage.AFTER_CHARGE, order.markers, order.prompt)
         if fault is not None:
-            return await self._spoil(fault, request, body, charge)
+            return await self.spoil(fault, request, body, charge.request_id)
         response = web.json_response(body, headers=self.gate.headers())
         if await hand_over(request, response):
             self.account.mark_delivered(charge.request_id)
         return response
 
-    def _latency_s(self) -> float:
+    def latency_s(self) -> float:
+        """How long the next picture takes, in seconds."""
         median = self.settings.latency_s
         if not median or not self.settings.latency_spread:
             return median
         return self.source.lognormvariate(math.log(median), self.settings.latency_spread)
 
-    def _exhibit(self, order: Order) -> Exhibit:
+    def exhibit(self, order: Order) -> Exhibit:
+        """What is drawn for an order."""
         flaws = self.plan.pick_all(Stage.PICTURE, order.markers, order.prompt)
         ratio = order.aspect_ratio if order.size is None else f"{order.size[0]}:{order.size[1]}"
         width, height = order.size or size_of(order.aspect_ratio)
@@ -114,9 +116,7 @@ class Generations:
         content_type = "text/plain" if "wrong_content_type" in flaws else _CONTENT_TYPE[image_format]
         return Exhibit(recipe=recipe, content_type=content_type, markers=order.markers)
 
-    async def _spoil(
-        self, fault: str, request: web.Request, body: dict[str, Any], charge: Charge
-    ) -> web.StreamResponse:
+    async def spoil(self, fault: str, request: web.Request, body: dict[str, Any], charged: str) -> web.StreamResponse:
         """The answer to a picture that is charged, when all does not go well."""
         if fault in _PAGES:
             return gateway_page(fault)
@@ -126,13 +126,13 @@ class Generations:
             case "empty_data":
                 return web.json_response({**body, "data": []})
             case "task_id_200":
-                return web.json_response({"id": f"task-{charge.request_id}", "status": "processing"})
+                return web.json_response({"id": f"task-{charged}", "status": "processing"})
             case "redirect_307":
                 return web.Response(status=307, headers={"Location": request.raw_path})
             case _:
-                return await self._break(fault, request, json.dumps(body).encode(), charge)
+                return await self._break(fault, request, json.dumps(body).encode(), charged)
 
-    async def _break(self, fault: str, request: web.Request, text: bytes, charge: Charge) -> web.StreamResponse:
+    async def _break(self, fault: str, request: web.Request, text: bytes, charged: str) -> web.StreamResponse:
         """An answer that does not come whole, or not at all."""
         wire = Wire(request, self.stopping)
         half = text[: len(text) // 2]
@@ -150,7 +150,7 @@ class Generations:
                 wire.send_chunk(text)
                 if await wire.stay(self.settings.slow_end_s):
                     wire.send_chunk(b"")
-                    self.account.mark_delivered(charge.request_id)
+                    self.account.mark_delivered(charged)
             case "hang":
                 await wire.stay()
                 return wire.reset()
@@ -168,6 +168,11 @@ def check_key(request: web.Request, keys: frozenset[str]) -> None:
     if not keys:
         return
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    offered = given.strip().encode("utf-8", "surrogateescape")
-    if scheme.lower() != "bearer" or not any(hmac.compare_digest(key.encode(), offered) for key in keys):
+    if scheme.lower() != "bearer" or not offers_key(given, keys):
         raise refusal_for("bad_key")
+
+
+def offers_key(given: str, keys: frozenset[str]) -> bool:
+    """Whether what was given is one of the keys."""
+    offered = given.strip().encode("utf-8", "surrogateescape")
+    return any(hmac.compare_digest(key.encode(), offered) for key in keys)

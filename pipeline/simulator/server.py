@@ -22,6 +22,7 @@ from pipeline.simulator.logbook import Logbook
 from pipeline.simulator.refusals import RefusalError, as_refusal
 from pipeline.simulator.settings import SimulatorSettings
 from pipeline.simulator.studio import Studio
+from pipeline.simulator.tasks import Tasks
 from pipeline.simulator.wire import REQUEST_ID
 
 _USUAL = SimulatorSettings()
@@ -66,6 +67,7 @@ class Simulator:
             bytes_per_s=settings.download_bytes_per_s,
             wall=time.time,
         )
+        self._tasks_api = Tasks(generations=self._generations, wall=time.time)
         self._logbook = Logbook(settings=settings, account=self._account, opened_at=time.time())
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.AppRunner | None = None
@@ -91,8 +93,8 @@ class Simulator:
             charged_microusd=self._account.charged_microusd,
             pictures=self._account.pictures,
             balance_microusd=self._account.balance_microusd,
-            requests=self._generations.requests,
-            throttled=self._gate.refused,
+            requests=self._generations.requests + self._tasks_api.requests,
+            throttled=self._gate.refused + self._tasks_api.throttled,
             in_flight_peak=self._gate.peak,
             downloads=self._downloads.served,
         )
@@ -138,6 +140,8 @@ class Simulator:
         application.on_shutdown.append(self._stop_waiting)
         router = application.router
         router.add_post("/v1/images/generations", self._generations.post)
+        router.add_post(r"/v1/{model:flux[\w.-]*}", self._tasks_api.post)
+        router.add_get("/v1/get_result", self._tasks_api.get, allow_head=False)
         router.add_get("/v1/models", self._get_models, allow_head=False)
         router.add_get("/api/log/self", self._logbook.get, allow_head=False)
         for folder in ("delivery", "moved"):

@@ -56,6 +56,8 @@ class SimulatorSettings:
         limits_change_after_s: When, counted from the first request, both limits become others; None: never.
         limits_change_factor: What they are multiplied by then.
         max_in_flight: More at a time are refused with 429; None: no limit.
+        active_tasks: Of the vendor's own API: more tasks that are not ready yet are refused with 429; None: no limit.
+        active_tasks_by_model: The same, of single models.
         retry_after_s: Sent with such a 429 when given.
         balance_microusd: What the account holds, in micro-dollars; None: endless.
         prices_microusd: Micro-dollars a picture, by model; any other model is refused.
@@ -91,6 +93,8 @@ class SimulatorSettings:
     limits_change_after_s: float | None = None
     limits_change_factor: float = 1.0
     max_in_flight: int | None = None
+    active_tasks: int | None = None
+    active_tasks_by_model: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     retry_after_s: float | None = None
     balance_microusd: int | None = None
     prices_microusd: Mapping[str, int] = field(default_factory=_usual_prices)
@@ -124,10 +128,16 @@ class SimulatorSettings:
     def _check_limits(self) -> None:
         if not (math.isfinite(self.rate_window_s) and self.rate_window_s > 0):
             raise ValueError("rate_window_s must be more than 0")
-        limits = (self.requests_per_minute, self.max_in_flight, self.rate_burst)
+        limits = (
+            self.requests_per_minute,
+            self.max_in_flight,
+            self.rate_burst,
+            self.active_tasks,
+            *self.active_tasks_by_model.values(),
+        )
         if any(limit is not None and limit < 1 for limit in limits):
             raise ValueError(
-                "requests_per_minute, max_in_flight and rate_burst must be at least 1, or None for no limit"
+                "requests_per_minute, max_in_flight, rate_burst and active_tasks must be at least 1 or None"
             )
         if self.rate_kind not in get_args(RateKind):
             raise ValueError(f"rate_kind must be one of {', '.join(get_args(RateKind))}")

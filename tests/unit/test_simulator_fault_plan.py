@@ -14,7 +14,7 @@ def picks(plan: FaultPlan, times: int, stage: Stage = BEFORE, prompt: str = "a")
 
 def test_the_names_are_sorted_and_unique() -> None:
     assert list(FAULTS) == sorted(set(FAULTS))
-    assert len(FAULTS) == 48
+    assert len(FAULTS) == 55
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
@@ -69,7 +69,7 @@ def test_several_markers_strike_one_after_the_other() -> None:
 
 def test_a_fault_strikes_at_its_own_stage_only() -> None:
     plan = FaultPlan((Fault("lost", 1.0),), seed=0)
-    assert [plan.pick(stage, (), "a") for stage in Stage] == [None, "lost", None, None]
+    assert [plan.pick(stage, (), "a") for stage in Stage] == [None, "lost", None, None, None, None]
 
 
 def test_a_rate_of_one_strikes_always() -> None:
