@@ -25,7 +25,7 @@ from pipeline.transport import ApiResponse, ApiTimeouts, LostError, NeverSentErr
 #: How long a task is asked after in one go, in seconds; far longer than any picture takes.
 PATIENCE_S = 900.0
 #: Seconds between two questions: at first, times so much each time, and at most.
-FIRST_WAIT_S, WAIT_TIMES, LONGEST_WAIT_S = 0.4, 1.4, 3.0
+FIRST_WAIT_S, WAIT_TIMES, LONGEST_WAIT_S = 0.25, 1.4, 3.0
 #: How often in a row a task must be unheard of before that is believed: regions hear of it one after the other.
 UNHEARD_OF = 4
 

@@ -9,11 +9,24 @@ import anyio
 
 from pipeline.ledger import Ledger
 from pipeline.simulator import Fault, Simulator, SimulatorSettings
+from tests.acceptance.secrecy import KEY
 from tests.acceptance.stage import PATIENCE_S, Ended, Workspace, assert_proven, until
 from tests.acceptance.warm import Warm
 
 #: What goes wrong besides, by chance: passing trouble, lost answers, downloads that come at the second try.
 _FAULTS = ("lost", "gateway_504", "overload_503", "throttle", "half_body", "dl_500", "dl_cut", "dl_404", "dl_empty")
+#: The same, where tasks are asked after.
+_VENDORS_FAULTS = (
+    "lost",
+    "overload_503",
+    "throttle",
+    "poll_500",
+    "poll_reset",
+    "task_request_moderated",
+    "task_content_moderated",
+    "dl_500",
+    "dl_cut",
+)
 #: No run of these takes longer, in seconds, than this; kills come before.
 _LONGEST_S = 1.2
 
@@ -21,26 +34,37 @@ _LONGEST_S = 1.2
 class Scene:
     """One seed's workspace, provider and manifest."""
 
-    def __init__(self, seed: int, folder: Path, warm: Warm) -> None:
+    def __init__(self, seed: int, folder: Path, warm: Warm, *, vendor: bool = False) -> None:
+        """Set the scene; with the vendor, pictures are submitted and asked after."""
+        self.vendor = vendor
         self.chance = chance = Random(seed)
         self.workspace = Workspace(folder, warm)
-        faults = [Fault(name, rate=0.06) for name in _FAULTS] if chance.random() < 0.5 else []
+        names = _VENDORS_FAULTS if vendor else _FAULTS
+        faults = [Fault(name, rate=0.06) for name in names] if chance.random() < 0.5 else []
         self.simulator = Simulator(
             SimulatorSettings(
                 scale=16,
-                latency_s=chance.choice((0.0, 0.03, 0.1)),
+                latency_s=chance.choice((0.0, 0.2, 0.5) if vendor else (0.0, 0.03, 0.1)),
                 latency_spread=0.6,
                 answer=chance.choice(("url", "url", "b64_json")),
                 faults=tuple(faults),
+                prices_microusd={"flux-kontext-pro": 40_000 if vendor else 35_000},
                 seed=seed,
             )
         )
-        self.prompts = [f"Scene {number}" for number in range(chance.randint(4, 12))]
+        self.prompts = [f"Scene {number}" for number in range(chance.randint(4, 6 if vendor else 12))]
 
     def manifest(self) -> str:
         """Write the manifest; its name."""
-        limits = {"concurrency": self.chance.randint(1, 6), "downloads": self.chance.randint(1, 4)}
-        return self.workspace.manifest(*self.prompts, limits=limits)
+        limits = {"concurrency": self.chance.randint(3 if self.vendor else 1, 6), "downloads": self.chance.randint(1, 4)}
+        more = {"provider": "bfl"} if self.vendor else {}
+        return self.workspace.manifest(*self.prompts, limits=limits, **more)
+
+    def open(self) -> None:
+        """Let commands find the provider."""
+        self.workspace.use(self.simulator)
+        if self.vendor:
+            self.workspace.environment["BFL_API_KEY"] = KEY
 
     async def moment(self) -> None:
         """Wait for a moment by chance: after a while, or just after the provider saw something."""

@@ -1,0 +1,133 @@
+"""Several providers, and one that is asked after: the installed command against real servers, killed and run again."""
+
+import signal
+from typing import Any
+
+import anyio
+import apsw
+
+from pipeline.ledger import Ledger
+from pipeline.simulator import Simulator
+from tests.acceptance.conftest import Simulate
+from tests.acceptance.secrecy import KEY
+from tests.acceptance.stage import PATIENCE_S, Workspace, assert_proven, money, spent_usd, until
+
+
+def point(workspace: Workspace, **simulators: Simulator) -> None:
+    """Let commands find each provider at its simulator, and nobody else."""
+    workspace.environment.pop("FLUXBATCH_BASE_URL", None)
+    for name, simulator in simulators.items():
+        workspace.environment[f"FLUXBATCH_BASE_URL_{name.upper()}"] = simulator.base_url
+    workspace.environment |= {"BFL_API_KEY": KEY, "FLUXBATCH_API_KEY": KEY}
+
+
+def submitted(workspace: Workspace) -> int:
+    """How many attempts the ledger knows to be taken by their provider and not settled."""
+    if not workspace.ledger.exists():
+        return 0
+    connection = apsw.Connection(str(workspace.ledger), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        found: Any = connection.execute(
+            "SELECT count(*) FROM attempts WHERE money = 'reserved' AND submitted_at IS NOT NULL"
+        ).get
+    finally:
+        connection.close()
+    return int(found or 0)
+
+
+async def test_the_next_provider_serves_when_the_first_has_no_money_left(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    first, second = await simulate(balance_microusd=70_000), await simulate()
+    point(workspace, apiyi=first, bfl=second)
+    manifest = workspace.manifest(
+        *(f"Boat {number}" for number in range(6)),
+        provider=["apiyi", "bfl"],
+        limits={"concurrency": 1, "budget_usd": "0.30"},
+    )
+    ended = await workspace.run(manifest)
+    assert ended.code == 0, ended.err
+    assert "apiyi was left out for the rest of this run, and the next served" in ended.err
+    assert (first.bill.pictures, second.bill.pictures) == (2, 4)
+    assert money(ended.json) == ("0.230", "0.000")
+    assert sorted((row.provider, row.spend_usd) for row in workspace.rows()) == [
+        *[("apiyi", "0.035")] * 2,
+        *[("bfl", "0.040")] * 4,
+    ]
+    for row in workspace.rows():
+        assert_proven(workspace, row)
+    with Ledger(workspace.ledger) as ledger:
+        assert {line.group: line.spent_microusd for line in ledger.spend("provider")} == {
+            "apiyi": 70_000,
+            "bfl": 160_000,
+        }
+    again = await workspace.run(manifest)
+    assert (again.code, again.json["reused"]) == (0, 6), "the same pictures, whoever made them"
+
+
+async def test_the_plan_reckons_with_the_dearest_that_may_serve(workspace: Workspace, simulate: Simulate) -> None:
+    simulator = await simulate()
+    point(workspace, apiyi=simulator, bfl=simulator)
+    manifest = workspace.manifest("One", provider=["apiyi", "bfl"])
+    ended = await workspace.fluxbatch("plan", manifest, "--json")
+    assert ended.json["worst_case_usd"] == "0.040"
+    ended = await workspace.run(manifest)
+    assert money(ended.json) == ("0.035", "0.000")
+
+
+async def test_one_address_for_two_providers_is_refused_before_anything_is_bought(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    manifest = workspace.manifest("One", provider=["apiyi", "bfl"])
+    workspace.environment["BFL_API_KEY"] = KEY
+    ended = await workspace.run(manifest)
+    assert ended.code == 78
+    assert "FLUXBATCH_BASE_URL_APIYI" in ended.err
+    assert simulator.bill.requests == 0
+
+
+async def test_a_run_killed_while_the_vendor_draws_is_paid_once_and_completed_by_the_next(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    vendor = await simulate(latency_s=5.0, keys=frozenset({KEY}))
+    point(workspace, bfl=vendor)
+    prompts = [f"Ship {number}" for number in range(4)]
+    manifest = workspace.manifest(*prompts, provider="bfl")
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", manifest, "--no-report") as running:
+            await until(lambda: submitted(workspace) == len(prompts))
+            running.signal(signal.SIGKILL)
+            await running.end()
+        verified = await workspace.fluxbatch("ledger", "verify")
+        assert "the next run with that provider asks after it" in " ".join(verified.out.split())
+        ended = await workspace.run(manifest, "--resend-unknown", "--retry-failed", "--rebuy-lost")
+    assert ended.code == 0, ended.err
+    assert "4 bought and not stored by an earlier run: fetched first" in ended.err
+    assert workspace.states() == {"stored": 4}
+    assert (vendor.bill.requests, vendor.bill.pictures) == (4, 4), "submitted once, charged once"
+    assert spent_usd(workspace) == "0.160"
+    assert workspace.findings() == set()
+
+
+async def test_only_a_lost_answer_to_the_submission_is_unknown(workspace: Workspace, simulate: Simulate) -> None:
+    vendor = await simulate()
+    point(workspace, bfl=vendor)
+    prompts = [
+        "Fine",
+        "Lost [fault:lost]",
+        "Asked for too much [fault:task_request_moderated]",
+        "Drawn too much [fault:task_content_moderated]",
+        "Hard to ask after [fault:poll_500*2]",
+        "Failed [fault:task_error]",
+    ]
+    ended = await workspace.run(workspace.manifest(*prompts, provider="bfl"))
+    assert ended.code == 5, ended.err
+    assert {row.prompt.split()[0]: row.state for row in workspace.rows()} == {
+        "Fine": "stored",
+        "Lost": "unknown",
+        "Asked": "failed",
+        "Drawn": "failed",
+        "Hard": "stored",
+        "Failed": "unknown",
+    }
+    assert money(ended.json) == ("0.080", "0.080")
