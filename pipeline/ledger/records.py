@@ -280,6 +280,7 @@ class Tally:
     batch_spend_microusd: int = 0
     batch_unknown_microusd: int = 0
     url_age_max_s: float | None = None
+    providers: dict[str, tuple[int, int]] = field(default_factory=dict)  # by name: pictures paid for, micro-dollars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

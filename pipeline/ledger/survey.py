@@ -26,7 +26,9 @@ SELECT p.id, j.key, b.manifest, b.edition, b.simulated, p.number, j.model, j.pro
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money = 'spent'),
     (SELECT total(price_microusd) FROM attempts a WHERE a.placement = p.id AND a.money IN ('unknown', 'reserved')),
     p.path, j.sha256, j.bytes, j.width, j.height, j.format, j.verdict, j.bought_at, j.stored_at, j.url_age_s,
-    j.error_kind, j.error_message, j.request_id, {_OPEN}
+    j.error_kind, j.error_message, j.request_id,
+    (SELECT coalesce(a.provider, r.provider) FROM attempts a JOIN runs r ON r.id = a.run WHERE a.placement = p.id
+        ORDER BY a.id DESC LIMIT 1), {_OPEN}
 FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch
 WHERE {{scope}} ORDER BY {_OPEN} DESC, p.id DESC LIMIT :limit
 """  # noqa: S608 - from the text above

@@ -68,7 +68,18 @@ def tally(connection: Connection, *, run: int, batch: int, alive: Alive) -> Tall
         batch_spend_microusd=batch_spent,
         batch_unknown_microusd=batch_unknown,
         url_age_max_s=oldest,
+        providers=_providers(connection, run),
     )
+
+
+def _providers(connection: Connection, run: int) -> dict[str, tuple[int, int]]:
+    """What was paid to whom in a run: pictures, and micro-dollars."""
+    rows = connection.execute(
+        "SELECT coalesce(a.provider, r.provider), count(*), total(a.price_microusd) FROM attempts a"
+        " JOIN runs r ON r.id = a.run WHERE a.run = ? AND a.money = 'spent' GROUP BY 1 ORDER BY 1",
+        (run,),
+    )
+    return {name: (number, int(amount)) for name, number, amount in rows}
 
 
 def _counted_as(state: JobState, *, own: bool) -> str:

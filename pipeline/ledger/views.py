@@ -156,6 +156,7 @@ class Shown:
         attempts: Requests of the job that counted.
         spent_microusd: What was paid for this row; nothing where it shares another row's picture.
         path: Relative to the ledger's folder.
+        provider: Who was asked last.
         open: Whether it is not as it should be, and nobody has accepted that.
     """
 
@@ -190,6 +191,7 @@ class Shown:
     error_kind: str | None
     error_message: str | None
     request_id: str | None
+    provider: str | None
     open: bool
 
 

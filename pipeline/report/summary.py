@@ -3,8 +3,8 @@
 import json
 import re
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Summary:
         unfetched: How many of ``lost`` a rerun may still fetch.
         settled: How many of ``lost`` and ``spoiled`` a person has accepted.
         url_age_max_s: The oldest a URL was when its picture was stored; None when none was.
+        providers: By name: the pictures that were paid for, and what they cost.
         needs: What it takes to buy what a budget kept from being bought.
         words: The options of this run that a next one needs too, as words.
         own_budget: Whether the budget was given with the command.
@@ -65,6 +66,7 @@ class Summary:
     ledger: str
     output: str
     simulated: bool
+    providers: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     needs: str = ""
     words: str = ""
     own_budget: bool = False
@@ -101,6 +103,10 @@ class Summary:
             "manifest_spend_usd": format_usd(self.manifest_spend_microusd),
             "manifest_unknown_usd": format_usd(self.manifest_unknown_microusd),
             "budget_usd": None if self.budget_microusd is None else format_usd(self.budget_microusd, places=2),
+            "providers": {
+                name: {"pictures": number, "spend_usd": format_usd(amount)}
+                for name, (number, amount) in self.providers.items()
+            },
             "elapsed_s": round(self.elapsed_s, 3),
             "url_age_max_s": None if self.url_age_max_s is None else round(self.url_age_max_s, 3),
             "exit_code": int(self.exit_code),
@@ -215,13 +221,29 @@ def combined(summaries: Iterable[Summary], *, several: bool = False) -> dict[str
     whole: dict[str, Any] = {}
     for name, value in objects[0].items():
         values = [each[name] for each in objects]
-        whole[name] = _combine(name, values) if isinstance(value, int | str | float) or value is None else value
+        if name == "providers":
+            whole[name] = _shares(values)
+        else:
+            whole[name] = _combine(name, values) if isinstance(value, int | str | float) or value is None else value
     return whole | {"runs": objects}
 
 
 def to_json(value: dict[str, Any]) -> str:
     """One line of JSON, readable as it is, but for what would meddle with a terminal or is no Unicode."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+
+
+def _shares(values: list[dict[str, Any]]) -> dict[str, Any]:
+    """What each provider was paid in all of the runs."""
+    names = dict.fromkeys(name for value in values for name in value)
+    shares = {name: [value[name] for value in values if name in value] for name in names}
+    return {
+        name: {
+            "pictures": sum(each["pictures"] for each in share),
+            "spend_usd": str(sum(Decimal(each["spend_usd"]) for each in share)),
+        }
+        for name, share in shares.items()
+    }
 
 
 def _combine(name: str, values: list[Any]) -> Any:

@@ -6,6 +6,7 @@ from textwrap import shorten
 from pipeline.errors import ExitCode, most_serious
 from pipeline.ledger import Run, Tally, Trouble
 from pipeline.manifest import Manifest
+from pipeline.money import format_usd
 from pipeline.produce import Cause
 from pipeline.report import Summary
 from pipeline.runner.options import RunOptions
@@ -82,6 +83,7 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         budget_microusd=options.budget_of(manifest),
         elapsed_s=end.elapsed_s,
         url_age_max_s=tally.url_age_max_s,
+        providers=tally.providers,
         exit_code=end.exit_code,
         ledger=str(options.ledger_path),
         output=str(options.output),
@@ -90,9 +92,24 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         own_budget=options.own_budget,
         causes=tuple(cause.code for cause in end.causes),
         needs=next((cause.needs for cause in end.causes if cause.needs), ""),
-        notes=(*(f"Stopped: {cause.message}" for cause in end.causes), *end.notes, *_leftovers(end), *_pruned(end)),
+        notes=(
+            *(f"Stopped: {cause.message}" for cause in end.causes),
+            *end.notes,
+            *_shares(end),
+            *_leftovers(end),
+            *_pruned(end),
+        ),
         troubles=(*(_told(trouble) for trouble in end.troubles), *end.misplaced),
     )
+
+
+def _shares(end: End) -> list[str]:
+    """Who was paid what, where it was not one alone."""
+    providers = end.tally.providers
+    if len(providers) < 2:
+        return []
+    told = (f"{number:,} at {name} for ${format_usd(amount)}" for name, (number, amount) in providers.items())
+    return [f"Bought: {', '.join(told)}"]
 
 
 def _leftovers(end: End) -> list[str]:

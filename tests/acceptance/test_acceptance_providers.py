@@ -50,6 +50,11 @@ async def test_the_next_provider_serves_when_the_first_has_no_money_left(
     assert "apiyi was left out for the rest of this run, and the next served" in ended.err
     assert (first.bill.pictures, second.bill.pictures) == (2, 4)
     assert money(ended.json) == ("0.230", "0.000")
+    assert ended.json["providers"] == {
+        "apiyi": {"pictures": 2, "spend_usd": "0.070"},
+        "bfl": {"pictures": 4, "spend_usd": "0.160"},
+    }
+    assert "Bought: 2 at apiyi for $0.070, 4 at bfl for $0.160" in ended.err
     assert sorted((row.provider, row.spend_usd) for row in workspace.rows()) == [
         *[("apiyi", "0.035")] * 2,
         *[("bfl", "0.040")] * 4,

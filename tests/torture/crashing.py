@@ -56,7 +56,8 @@ class Scene:
 
     def manifest(self) -> str:
         """Write the manifest; its name."""
-        limits = {"concurrency": self.chance.randint(3 if self.vendor else 1, 6), "downloads": self.chance.randint(1, 4)}
+        at_once = self.chance.randint(3 if self.vendor else 1, 6)
+        limits = {"concurrency": at_once, "downloads": self.chance.randint(1, 4)}
         more = {"provider": "bfl"} if self.vendor else {}
         return self.workspace.manifest(*self.prompts, limits=limits, **more)
 

@@ -30,6 +30,7 @@ def summary(**changes: Any) -> Summary:
         budget_microusd=5_000_000,
         elapsed_s=12.3,
         url_age_max_s=1.9,
+        providers={"apiyi": (8, 280_000)},
         exit_code=ExitCode.OK,
         ledger="output/ledger.db",
         output="output",

@@ -24,6 +24,7 @@ def test_the_object_has_exactly_the_contracts_keys() -> None:
         "manifest_spend_usd",
         "manifest_unknown_usd",
         "budget_usd",
+        "providers",
         "elapsed_s",
         "url_age_max_s",
         "exit_code",
@@ -54,6 +55,7 @@ def test_the_object_says_what_happened() -> None:
         "manifest_spend_usd": "0.315",
         "manifest_unknown_usd": "0.000",
         "budget_usd": "5.00",
+        "providers": {"apiyi": {"pictures": 8, "spend_usd": "0.280"}},
         "elapsed_s": 12.3,
         "url_age_max_s": 1.9,
         "exit_code": 5,
@@ -283,3 +285,11 @@ def test_the_next_command_leads_to_the_same_folder_and_ledger(output: str, ledge
     advice = summary(skipped=1, output=output, ledger=ledger, manifest_path="my jobs.yaml").lines()[-1]
 
     assert shlex.split(advice.partition("again: ")[2]) == ["fluxbatch", "run", "my jobs.yaml", *words]
+
+
+def test_several_runs_add_up_what_each_provider_was_paid() -> None:
+    told = combined([summary(), summary(providers={"apiyi": (1, 35_000), "bfl": (2, 80_000)})])
+    assert told["providers"] == {
+        "apiyi": {"pictures": 9, "spend_usd": "0.315"},
+        "bfl": {"pictures": 2, "spend_usd": "0.080"},
+    }

@@ -14,7 +14,7 @@ from pipeline.report.page.thumbnails import FOLDER, Thumbnails
 _AS_THEY_ARE = (
     "id", "key", "manifest", "edition", "simulated", "index", "model", "prompt", "ratio", "duplicate", "settled",
     "passing", "attempts", "spent_microusd", "unknown_microusd", "sha256", "bytes", "width", "height", "format",
-    "verdict", "bought_at", "stored_at", "url_age_s", "error_kind", "error_message", "request_id", "open",
+    "verdict", "bought_at", "stored_at", "url_age_s", "error_kind", "error_message", "request_id", "provider", "open",
 )  # fmt: skip
 
 

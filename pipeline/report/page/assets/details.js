@@ -54,6 +54,7 @@ function facts(row) {
     ["seed", row.seed],
     ["parameters", parameters.filter(Boolean).join(", ")],
     ["price", price(row)],
+    ["provider", row.provider],
     ["attempts", count(row.attempts)],
     ["age", row.url_age_s !== undefined && row.state === "stored" && say("seconds", { value: decimal(row.url_age_s, 1) })],
     ["stored", row.stored_at && time(row.stored_at)],
