@@ -15,6 +15,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(explain)
     app.command()(doctor)
     app.command()(prune)
+    app.command()(probe)
     app.add_typer(cron_app, name="cron")
     for catalog in (models, ratios, schema):
         app.command()(catalog)
@@ -60,6 +61,25 @@ def doctor(
 
     path = output / "ledger.db" if ledger is None else ledger_path(output, ledger)
     return look(manifest=manifest, provider=provider, output=output, ledger=path, json=json)
+
+
+def probe(
+    provider: Annotated[str, typer.Argument(metavar="PROFILE", help="A provider's profile.")],
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="What to ask for, rather than its cheapest.")
+    ] = None,
+    output: Output = Path("output"),
+    ledger: LedgerFile = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to spend the price of one picture.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Buy one picture, the cheapest, and say what a provider honours, how long its URLs live, what its headers tell."""
+    from pipeline.cli.probing import probe_provider
+    from pipeline.runner import RunOptions
+
+    path = None if ledger is None else ledger_path(output, ledger)
+    return probe_provider(provider, RunOptions(output=output, ledger=path), model=model, yes=yes, json=json)
 
 
 def prune(

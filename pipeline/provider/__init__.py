@@ -1,7 +1,9 @@
 """What the provider speaks: the request, the answer, and every way it refuses, with what happened to the money."""
 
+from pipeline.provider.answers import picture_in
 from pipeline.provider.billing import Billed, BillingLog
 from pipeline.provider.client import Answer, ImagesClient, Poster
+from pipeline.provider.deadlines import lives_until
 from pipeline.provider.errors import (
     AccountRefusedError,
     AnswerLostError,
@@ -41,5 +43,7 @@ __all__ = [
     "ThrottledError",
     "Ticket",
     "UnreachableError",
+    "lives_until",
+    "picture_in",
     "request_body",
 ]

@@ -54,6 +54,15 @@ def read_picture(body: bytes, *, base_url: str) -> Picture:
     return picture_of(_first_item(document), created=created, base_url=base_url)
 
 
+def picture_in(body: bytes) -> str | None:
+    """The URL in the body of a success, "" for a picture that is inside; None where there is neither."""
+    try:
+        picture = read_picture(body, base_url="https://relative.invalid")
+    except NoPictureError:
+        return None
+    return picture.url or ""
+
+
 def picture_of(item: Mapping[str, Any], *, created: Any, base_url: str) -> Picture:
     """Find the picture in what an answer says of it: ``url`` or ``b64_json``.
 

@@ -28,6 +28,11 @@ def deadline_of(url: str, *, answered_at: float, created: float | None, window_s
     return min(word for word in words if word > answered_at)
 
 
+def lives_until(url: str) -> float | None:
+    """When a signed URL itself says that it dies, in seconds since 1970; None where it does not say."""
+    return min(_signed_until(url), default=None)
+
+
 def _signed_until(url: str) -> Iterator[float]:
     if "?" not in url:
         return

@@ -62,6 +62,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
                 ledger=ledger,
                 clock=clock,
                 rate_per_minute=manifest.limits.rate_per_minute,
+                poster=options.poster,
             )
         )
         own_origin, allow_hosts = reach_of(opened)

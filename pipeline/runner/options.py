@@ -10,6 +10,7 @@ from pipeline.ledger import Caps, Policy
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan
 from pipeline.produce.halt import Cause
+from pipeline.provider import Poster
 from pipeline.report import Snapshot
 from pipeline.report.events import EventName, Log
 from pipeline.runner.stop import Stop
@@ -20,6 +21,10 @@ Watch = Callable[[Callable[[], Snapshot]], Coroutine[Any, Any, None]]
 
 def _quiet(_: str) -> None:
     """Say nothing."""
+
+
+def _as_it_is(poster: Poster) -> Poster:
+    return poster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,7 @@ class RunOptions:
         watch: Shows progress.
         confirm: Asked, where no budget is set at all, whether to spend what the plan says; None: not asked.
         notice: Told, in one line, of what people should see at once; a ``Notice`` where that is an event with a name.
+        poster: Stands between a provider's client and its session; for who wants to hear what is answered.
         log: Told of every other event; None: nobody listens.
     """
 
@@ -60,6 +66,7 @@ class RunOptions:
     watch: Watch | None = None
     confirm: Callable[[Plan], Coroutine[Any, Any, bool]] | None = None
     notice: Callable[[str], None] = _quiet
+    poster: Callable[[Poster], Poster] = _as_it_is
     log: Log | None = None
 
     @property

@@ -1,6 +1,6 @@
 """The providers of a run, opened: who is asked, with what key, over which session, and what is known of its limits."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from pipeline.catalog import Profile
 from pipeline.clock import Clock
 from pipeline.ledger import LedgerWriter
 from pipeline.produce import Desk, Seller, Shop
-from pipeline.provider import ImagesClient, TaskClient
+from pipeline.provider import ImagesClient, Poster, TaskClient
 from pipeline.runner.endpoint import Endpoint, open_endpoint
 from pipeline.runner.experience import Experience
 from pipeline.transport import ApiTransport, TaskTransport
@@ -40,11 +40,13 @@ async def open_sellers(
     ledger: LedgerWriter,
     clock: Clock,
     rate_per_minute: int | None = None,
+    poster: Callable[[Poster], Poster] = lambda each: each,
 ) -> AsyncIterator[list[Open]]:
     """Open them all, in their order.
 
     Args:
         rate_per_minute: What the manifest says of the rate; the profile's own word where it says nothing.
+        poster: Stands between each client and its session.
 
     Raises:
         ConfigurationError: As ``configured``.
@@ -53,7 +55,7 @@ async def open_sellers(
         opened = []
         for profile in profiles:
             endpoint = await stack.enter_async_context(open_endpoint(profile, environment))
-            shop, desk = await _shop(profile, endpoint, clock, stack)
+            shop, desk = await _shop(profile, endpoint, clock, stack, poster)
             experience = Experience(profile, environment, ledger=ledger, clock=clock)
             seller = Seller(
                 name=profile.name,
@@ -75,12 +77,18 @@ def reach_of(opened: Sequence[Open]) -> tuple[str, tuple[str, ...]]:
     return first.endpoint.base_url, tuple(dict.fromkeys(hosts))
 
 
-async def _shop(profile: Profile, endpoint: Endpoint, clock: Clock, stack: AsyncExitStack) -> tuple[Shop, Desk | None]:
+async def _shop(
+    profile: Profile,
+    endpoint: Endpoint,
+    clock: Clock,
+    stack: AsyncExitStack,
+    between: Callable[[Poster], Poster],
+) -> tuple[Shop, Desk | None]:
     if profile.api == "images":
         api = ApiTransport(base_url=endpoint.base_url, api_key=endpoint.api_key)
         await stack.enter_async_context(api)
         images = ImagesClient(
-            api,
+            between(api),
             base_url=endpoint.base_url,
             wire=profile.wire,
             window_s=profile.window_s,
@@ -101,7 +109,7 @@ async def _shop(profile: Profile, endpoint: Endpoint, clock: Clock, stack: Async
     await stack.enter_async_context(poster)
     await stack.enter_async_context(asker)
     tasks = TaskClient(
-        poster,
+        between(poster),
         asker,
         base_url=endpoint.base_url,
         window_s=profile.window_s,
