@@ -81,6 +81,14 @@ browser: ## Install Debian's Chromium for the tests of the report, where that ca
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
 	  echo "no chromium here, and it cannot be installed: the tests in a browser are skipped"
 
+FOREIGN := .venv-foreign
+
+.PHONY: foreign
+foreign: ## Install other people's clients and servers, for the tests against them
+	@command -v npm >/dev/null || { test "$$CI" = true && test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || true
+	@test -d $(FOREIGN)/node/node_modules/openai || { command -v npm >/dev/null && mkdir -p $(FOREIGN)/node && cp tests/foreign/package.json $(FOREIGN)/node/ && npm install --prefix $(FOREIGN)/node --silent --no-audit --no-fund; } || echo "no Node SDK here: its tests are skipped"
+	@test -x $(FOREIGN)/litellm/bin/litellm || { $(PYTHON) -m venv $(FOREIGN)/litellm && $(FOREIGN)/litellm/bin/pip install --quiet --disable-pip-version-check -r tests/foreign/requirements.txt -c tests/foreign/constraints.txt; } || { rm -rf $(FOREIGN)/litellm; echo "no LiteLLM here: its tests are skipped"; }
+
 .PHONY: torture
 torture: setup strace ## The long versions of the tests of money and faults (hours)
 	$(BIN)/pytest -n 2 --dist worksteal --torture tests/torture
@@ -105,4 +113,4 @@ format: setup ## Format the code
 
 .PHONY: clean
 clean: ## Remove what was built; output/ stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info
+	rm -rf $(VENV) .venv-foreign .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info
