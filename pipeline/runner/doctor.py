@@ -22,6 +22,7 @@ from pipeline.deliver.room import PICTURE_BYTES, SPARE_BYTES
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, most_serious
 from pipeline.ledger import BALLAST_BYTES, Ledger, sqlite_version
 from pipeline.runner.endpoint import Endpoint, configured
+from pipeline.runner.sellers import TASK_KEY_HEADER
 from pipeline.transport import ApiTimeouts, LookupTransport, TransportError
 
 #: A clock that is further off misjudges when a URL dies, and what day money counts in; in seconds.
@@ -182,8 +183,13 @@ def _ledger(path: Path) -> Check:
 async def _network(profile: Profile, endpoint: Endpoint, clock: Clock) -> list[Check]:
     """Ask for the list of models: costs nothing, and tells of name, TLS, key and clock."""
     try:
+        tasks = profile.api == "bfl"
         lookup = LookupTransport(
-            base_url=endpoint.base_url, token=endpoint.api_key or "", scheme="Bearer ", timeouts=_TIMEOUTS
+            base_url=endpoint.base_url,
+            token=endpoint.api_key or "",
+            scheme="" if tasks else "Bearer ",
+            header=TASK_KEY_HEADER if tasks else "Authorization",
+            timeouts=_TIMEOUTS,
         )
         async with lookup:
             response = await lookup.get(f"{lookup.base_path}/models", {})

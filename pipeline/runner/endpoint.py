@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from pipeline.catalog import Profile, reason_to_avoid
 from pipeline.errors import ConfigurationError
@@ -88,10 +89,18 @@ def base_url_of(profile: Profile, environment: Mapping[str, str]) -> str:
             f"nobody says where {profile.name} is",
             remedy=f"write provider: {{profile: {profile.name}, base_url: https://host/v1}}",
         )
-    why = reason_to_avoid(parse_base_url(base_url).origin.host) if base_url else None
+    why = reason_to_avoid(_host(base_url))
     if why is not None:
         raise ConfigurationError(f"the base URL is not to be used: {why}", remedy="name another host of the provider's")
     return base_url
+
+
+def _host(base_url: str) -> str:
+    """The host in an address that nobody has judged yet; "" where there is none."""
+    try:
+        return (urlsplit(base_url).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 @asynccontextmanager
