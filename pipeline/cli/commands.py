@@ -196,6 +196,12 @@ def write_report(
 @app.command()
 def watch(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free one.")] = 0,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep the address's token there, for a scraper of /metrics; made if missing."
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     output: Output = Path("output"),
     ledger: LedgerFile = None,
@@ -205,7 +211,8 @@ def watch(
     from pipeline.cli.watching import watch_ledger
 
     path = ledger_path(output, ledger)
-    return watch_ledger(output=output, ledger=path, options=same_places(output, ledger), port=port, show=show)
+    places = same_places(output, ledger)
+    return watch_ledger(output=output, ledger=path, options=places, port=port, token_file=token_file, show=show)
 
 
 @app.command()

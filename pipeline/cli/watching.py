@@ -1,10 +1,12 @@
 """``fluxbatch watch``, and ``fluxbatch run --watch``: the live page, served until it is stopped or the run ends."""
 
+import os
 import signal
 import sys
 import webbrowser
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,34 +18,55 @@ from pipeline.errors import ExitCode, FluxbatchError, NotFoundError, OutputError
 from pipeline.ledger import Ledger, Scope
 from pipeline.report.page import PAGE, Places
 from pipeline.runner import RunOptions, Stop
-from pipeline.watch import Feed, Now, Watching
+from pipeline.runner.keyfile import token_in
+from pipeline.watch import Feed, Now, Watching, new_token
 
 if TYPE_CHECKING:
     from pipeline.report import Snapshot
 
 
-def watch_ledger(*, output: Path, ledger: Path, options: str, port: int, show: bool) -> int:
+def watch_ledger(
+    *, output: Path, ledger: Path, options: str, port: int, token_file: Path | None = None, show: bool
+) -> int:
     """Serve the page of a ledger until SIGINT or SIGTERM.
 
     Args:
         options: The options that lead another command to the same ledger, as words.
+        token_file: Where the address's token is kept, so that it is the same the next time; made where there is none.
         show: Open it in a browser.
 
     Raises:
         NotFoundError: There is no such ledger or output folder.
-        OutputError: The port cannot be listened on.
+        OutputError: The port cannot be listened on, or the token's file cannot be made.
+        ConfigurationError: The token's file is not this user's alone, or holds none.
     """
     if not output.is_dir():
         raise NotFoundError(output, "no such output folder", remedy="name it with --output")
     Ledger(ledger).close()  # there is one, or this says so
     places = Places(ledger, output, output / PAGE, options)
-    return anyio.run(_serve, places, port, show)
+    token = None if token_file is None else _kept_token(token_file)
+    return anyio.run(partial(_serve, places, port=port, token=token, show=show))
 
 
-async def _serve(places: Places, port: int, show: bool) -> int:
+def _kept_token(file: Path) -> str:
+    """The token in a private file, which is made with a new one where there is none."""
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        return token_in(file)
+    except OSError as error:
+        raise OutputError(
+            f"{file}: the token cannot be written ({error.strerror})", remedy="name another place with --token-file"
+        ) from error
+    with os.fdopen(handle, "w", encoding="ascii") as opened:
+        opened.write(new_token() + "\n")
+    return token_in(file)
+
+
+async def _serve(places: Places, *, port: int, token: str | None, show: bool) -> int:
     feed = Feed(places, Scope())
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with _serving(feed, stop=lambda: _ask(feed), port=port) as address:
+        async with _serving(feed, stop=lambda: _ask(feed), port=port, token=token) as address:
             sys.stdout.write(f"{address}\n")
             sys.stdout.flush()
             sys.stderr.write("the live page is served; Ctrl-C ends it, and no run\n")
@@ -101,13 +124,13 @@ class Window:
 
 
 @asynccontextmanager
-async def _serving(feed: Feed, *, stop: Callable[[], bool], port: int) -> AsyncIterator[str]:
+async def _serving(feed: Feed, *, stop: Callable[[], bool], port: int, token: str | None = None) -> AsyncIterator[str]:
     """Look at the ledger and serve the page; its address.
 
     Raises:
         OutputError: The port cannot be listened on.
     """
-    page = Watching(feed, stop=stop, port=port)
+    page = Watching(feed, stop=stop, port=port, token=token)
     await feed.look()
     try:
         await page.__aenter__()

@@ -48,6 +48,7 @@ from pipeline.ledger.views import (
     Scope,
     Shown,
     SpendLine,
+    Standing,
     StateCount,
     Survey,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "Shown",
     "SpendBy",
     "SpendLine",
+    "Standing",
     "StateCount",
     "Story",
     "StoryAttempt",

@@ -16,6 +16,7 @@ from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.pruning import Bounds, Pruned
 from pipeline.ledger.runfile import ask_to_stop, is_alive
 from pipeline.ledger.runs import RunNews, run_news
+from pipeline.ledger.standings import standings
 from pipeline.ledger.stories import Story, story
 from pipeline.ledger.verification import Finding, Verification, verify
 from pipeline.ledger.views import (
@@ -28,6 +29,7 @@ from pipeline.ledger.views import (
     Scope,
     Shown,
     SpendLine,
+    Standing,
     Survey,
 )
 
@@ -111,6 +113,11 @@ class Ledger:
         """How far the last run has come; see ``survey.progress``."""
         with translated(self.path):
             return surveying.progress(self._connection, scope, now=(clock or SystemClock()).wall())
+
+    def standings(self) -> list[Standing]:
+        """Where the last run of each manifest stands, the one run last first."""
+        with translated(self.path):
+            return standings(self._connection, alive=partial(is_alive, self.path))
 
     def is_on(self, run_id: str) -> bool:
         """Whether that run's process lives."""

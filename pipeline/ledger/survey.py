@@ -44,7 +44,7 @@ def survey(connection: Connection, scope: Scope, *, limit: int, prompts: int, no
         prompts: The most characters in the prompts of all of them.
         now: Seconds since 1970; the day and month whose budgets are told.
     """
-    with _one_view(connection):
+    with one_view(connection):
         rows = list(_shown(connection, scope, limit=limit, prompts=prompts))
         return Survey(
             counts=_counts(connection, scope),
@@ -117,7 +117,7 @@ def has(connection: Connection, scope: Scope) -> bool:
 
 
 @contextmanager
-def _one_view(connection: Connection) -> Iterator[None]:
+def one_view(connection: Connection) -> Iterator[None]:
     """Let several questions be answered from the same moment."""
     connection.execute("BEGIN")
     try:

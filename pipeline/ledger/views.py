@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pipeline.ledger.records import Tally
 from pipeline.ledger.states import AttemptMoney, JobState
 
 
@@ -272,6 +273,36 @@ class Progress:
     exit_code: int | None
     states: dict[JobState, int]
     stored_lately: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where the last run of a manifest stands.
+
+    Attributes:
+        on: Its process lives; one that is not on and has no end died.
+        last_ended_at: When the last run ended that did, be another on since; None where the last one died.
+        exit_code: What that run ended with.
+        buying: Rows it has asked for and waits to hear of; the tally counts them as unknown.
+        fetching: Rows whose picture it has paid and not stored; the tally counts them as lost.
+        budget_microusd: Of the manifest and edition; None where there is none.
+    """
+
+    manifest: str
+    on: bool
+    started_at: float
+    ended_at: float | None
+    last_ended_at: float | None
+    exit_code: int | None
+    buying: int
+    fetching: int
+    budget_microusd: int | None
+    tally: Tally
+
+    @property
+    def knows_duration(self) -> bool:
+        """Whether it can be told how long it took, or has taken; of one that died it cannot."""
+        return self.on or self.ended_at is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,24 @@ def environment_of(path: Path) -> dict[str, str]:
     return found
 
 
+def token_in(path: Path) -> str:
+    """The token of the live page's address that a private file holds: letters that stand in a URL as they are.
+
+    Raises:
+        ConfigurationError: It is not this user's (or root's) alone, cannot be read, or holds no such token; what it
+            holds is never shown.
+    """
+    token = _read(path, "--token-file")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{32,256}", token):
+        raise _refused(
+            path,
+            "--token-file",
+            "holds no token (32 or more of A-Z, a-z, 0-9, - and _)",
+            "remove it: a new one is made",
+        )
+    return token
+
+
 def _read(path: Path, variable: str) -> str:
     text = _held(path, variable).decode("utf-8", "replace").strip()
     if not text:
@@ -129,4 +147,4 @@ def _refused(path: Path, variable: str, fault: str, remedy: str) -> Configuratio
     return ConfigurationError(f"{variable}: {path} {fault}", remedy=remedy)
 
 
-__all__ = ["FILE_SUFFIX", "MAX_KEY_FILE_BYTES", "environment_of", "secret"]
+__all__ = ["FILE_SUFFIX", "MAX_KEY_FILE_BYTES", "environment_of", "secret", "token_in"]

@@ -17,6 +17,7 @@ import anyio.to_thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import FluxbatchError, NotFoundError
 from pipeline.ledger import JobState, Ledger, Progress, Scope, Shown, Survey
+from pipeline.report.metrics import exposition
 from pipeline.report.page import MOST_PROMPTS, MOST_ROWS, Places, Source, figures, live_row, sources
 
 #: Seconds between two looks; a large ledger is looked at less often, so that it takes a tenth of the time at most.
@@ -162,6 +163,15 @@ class Feed:
             "waiting": now.waiting if now is not None and on else None,
             "exit_code": progress.exit_code if progress is not None else None,
         }
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """What every manifest's last run came to, asked of the ledger now, in this thread; see ``exposition``.
+
+        Raises:
+            FluxbatchError: The ledger cannot be read.
+        """
+        with Ledger(self.places.ledger) as ledger:
+            return exposition(ledger.standings(), accept=accept, now=self._clock.wall())
 
     def picture(self, number: int) -> Source | None:
         """A stored picture by the ledger's number for its row."""

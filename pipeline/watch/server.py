@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,10 +12,11 @@ import anyio
 import anyio.to_thread
 from aiohttp import web
 
+from pipeline.errors import FluxbatchError
 from pipeline.report.page import FOLDER, Source, joined, live_document, make_one
 from pipeline.report.page.joining import policy, scripts, style
 from pipeline.watch.feed import Feed
-from pipeline.watch.gate import Gate, mark
+from pipeline.watch.gate import METRICS, Gate, mark
 
 HOST = "127.0.0.1"
 #: Seconds that requests under way get when the server ends.
@@ -49,18 +51,28 @@ class Watching:
     Args:
         stop: Asks the run that is on to stop gently; whether it could be asked.
         port: 0 for any free one.
+        token: Of the address; None for a new one.
     """
 
-    def __init__(self, feed: Feed, *, stop: Callable[[], bool], port: int = 0, bounds: Bounds = _USUAL) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        stop: Callable[[], bool],
+        port: int = 0,
+        token: str | None = None,
+        bounds: Bounds = _USUAL,
+    ) -> None:
         self._feed = feed
         self._stop = stop
         self._wanted_port = port
         self._port = 0
-        self._gate = Gate()
+        self._gate = Gate(token)
         self._readers = 0
         self._bounds = bounds
         self._asked_at = 0.0
         self._drawing = anyio.CapacityLimiter(2)
+        self._counting = anyio.CapacityLimiter(1)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -81,6 +93,8 @@ class Watching:
         router.add_get("/{token}/events", self._get_events, allow_head=False)
         router.add_get(r"/{token}/picture/{number:\d{1,18}}", self._get_picture, allow_head=False)
         router.add_get(r"/{token}/thumbnail/{sha256:[0-9a-f]{64}}.webp", self._get_thumbnail, allow_head=False)
+        router.add_get(METRICS, self._get_metrics, allow_head=False)
+        router.add_get(f"/{{token}}{METRICS}", self._get_metrics, allow_head=False)
         router.add_post("/{token}/stop", self._post_stop)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
@@ -172,6 +186,15 @@ class Watching:
         if data is None or kind is None:
             raise web.HTTPNotFound
         return web.Response(body=data, content_type=kind)
+
+    async def _get_metrics(self, request: web.Request) -> web.Response:
+        accept = ", ".join(request.headers.getall("Accept", []))
+        ask = partial(self._feed.metrics, accept)
+        try:
+            told, kind = await anyio.to_thread.run_sync(ask, limiter=self._counting)
+        except FluxbatchError as error:  # not there yet, or busy: a scraper that is refused knows that it knows nothing
+            raise web.HTTPServiceUnavailable(text="the ledger cannot be read\n") from error
+        return web.Response(body=told, headers={"Content-Type": kind})
 
     async def _post_stop(self, _: web.Request) -> web.Response:
         if self._feed.run_to_stop is None or not self._stop():
