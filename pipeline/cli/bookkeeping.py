@@ -17,6 +17,7 @@ from pipeline.errors import ExitCode
 from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, hold, repair
 from pipeline.money import format_usd, saving_percent
 from pipeline.report import to_json
+from pipeline.wording import counted
 
 
 def show_status(path: Path, *, json: bool) -> int:
@@ -77,10 +78,10 @@ def verify_ledger(path: Path, *, json: bool, mend: bool = False) -> int:
         sys.stdout.write(f"repaired: {plain(line)}\n")
     for finding in found.findings:
         sys.stdout.write(plain(f"{finding.kind}: {finding.subject}: {finding.message}") + "\n")
-    checked = f"{_counted(found.pictures, 'picture')} and {_counted(found.attempts, 'attempt')} checked"
+    checked = f"{counted(found.pictures, 'picture')} and {counted(found.attempts, 'attempt')} checked"
     open_ones = sum(finding.needs_person for finding in found.findings)
     needs = "needs" if open_ones == 1 else "need"
-    verdict = "all proven" if found.proven else f"{_counted(open_ones, 'finding')} {needs} a person"
+    verdict = "all proven" if found.proven else f"{counted(open_ones, 'finding')} {needs} a person"
     money = f"${format_usd(found.spent_microusd)} spent"
     if found.simulated_microusd:
         money += f" and ${format_usd(found.simulated_microusd)} of make-believe money"
@@ -186,10 +187,6 @@ def _batch_json(batch: BatchStatus) -> dict[str, Any]:
 def _name(batch: BatchStatus) -> str:
     edition = f" / {batch.edition}" if batch.edition else ""
     return batch.manifest + edition + (" (simulated)" if batch.simulated else "")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _when(at: float | None) -> str:

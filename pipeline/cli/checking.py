@@ -9,6 +9,7 @@ from pipeline.errors import ExitCode
 from pipeline.job import UnfitRow
 from pipeline.manifest import load_manifest
 from pipeline.report import to_json
+from pipeline.wording import counted
 
 #: Unfit rows shown one by one; the rest are counted.
 SHOWN_ROWS = 20
@@ -37,8 +38,9 @@ def check_manifest(path: Path, *, json: bool) -> int:
         sys.stderr.write(plain(problem) + "\n")
     if beyond:
         sys.stderr.write(f"and {beyond:,} more\n")
-    good = f"{plain(str(path))}: {jobs - len(unfit) - beyond:,} jobs"
-    sys.stdout.write(f"{good}, {len(unfit) + beyond:,} rows do not fit\n" if unfit else f"{good}, nothing wrong\n")
+    good = f"{plain(str(path))}: {counted(jobs - len(unfit) - beyond, 'job')}"
+    misfits = counted(len(unfit) + beyond, "row does not fit", "rows do not fit")
+    sys.stdout.write(f"{good}, {misfits if unfit else 'nothing wrong'}\n")
     if not unfit:
         sys.stdout.write(f"-> fluxbatch plan {plain(shlex.quote(str(path)))}\n")
     return int(code)

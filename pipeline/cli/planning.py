@@ -17,6 +17,7 @@ from pipeline.money import format_usd, saving_percent
 from pipeline.plan import Plan
 from pipeline.report import to_json
 from pipeline.runner import RunOptions, plan_of
+from pipeline.wording import counted
 
 
 def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
@@ -50,15 +51,15 @@ def _run_words(path: Path, options: RunOptions) -> str:
 
 def _counts(plan: Plan) -> str:
     counts = (
-        (plan.new, "new"),
-        (plan.changed, "changed"),
-        (plan.again, "to try again"),
-        (plan.kept, "kept"),
-        (plan.held, "left as they are"),
-        (plan.unfit, "rows that do not fit"),
+        (plan.new, "new", "new"),
+        (plan.changed, "changed", "changed"),
+        (plan.again, "to try again", "to try again"),
+        (plan.kept, "kept", "kept"),
+        (plan.held, "left as it is", "left as they are"),
+        (plan.unfit, "row that does not fit", "rows that do not fit"),
     )
-    told = ", ".join(f"{number:,} {word}" for number, word in counts if number)
-    return f"{plan.jobs:,} jobs: {told}" if told else "no jobs"
+    told = ", ".join(counted(number, one, many) for number, one, many in counts if number)
+    return f"{counted(plan.jobs, 'job')}: {told}" if told else "no jobs"
 
 
 def _costs(plan: Plan) -> Table:
@@ -85,7 +86,7 @@ def _money(plan: Plan) -> list[str]:
     if not plan.to_buy:
         return ["Nothing to buy."]
     cost, official = plan.cost_microusd, plan.official_microusd
-    lines = [f"Worst case: ${format_usd(plan.worst_case_microusd)} for {plan.to_buy:,} pictures"]
+    lines = [f"Worst case: ${format_usd(plan.worst_case_microusd)} for {counted(plan.to_buy, 'picture')}"]
     if plan.resends_microusd:
         lines[0] += f", ${format_usd(plan.resends_microusd)} of it for lost answers that are asked for again"
     if official is not None:
@@ -102,7 +103,7 @@ def _money(plan: Plan) -> list[str]:
         budget, used = format_usd(plan.budget_microusd, places=2), format_usd(plan.committed_microusd)
         stop = "" if plan.affordable else ": the run will stop at the budget"
         lines.append(f"Budget: ${budget}, ${used} of it used{stop}")
-    lines.append(f"Time: about {_duration(plan.estimate_s)} with {plan.concurrency} requests in flight")
+    lines.append(f"Time: about {_duration(plan.estimate_s)} with {counted(plan.concurrency, 'request')} in flight")
     return lines
 
 

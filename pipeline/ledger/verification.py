@@ -13,6 +13,7 @@ from pipeline.ledger.states import JobState
 from pipeline.ledger.steps import SUBMITTED
 from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
+from pipeline.wording import counted
 
 #: How many files of a kind are told by name.
 SHOWN_STRANGERS = 10
@@ -176,11 +177,11 @@ def _submitted(connection: Connection, alive: Alive) -> Iterator[Finding]:
 
 def _sums(connection: Connection) -> Iterator[Finding]:
     """The running totals against the attempts they are totals of."""
-    for scope, recorded, counted in sums.contradicted(connection):
+    for scope, recorded, made in sums.contradicted(connection):
         yield Finding(
             kind="sums",
             subject=scope,
-            message=f"the running total says ${format_usd(recorded)}, the attempts ${format_usd(counted)};"
+            message=f"the running total says ${format_usd(recorded)}, the attempts ${format_usd(made)};"
             f" {_REPAIR} counts anew",
         )
 
@@ -216,13 +217,13 @@ def _ages(connection: Connection, state: str, now: float) -> str:
     )
     counts, oldest = dict.fromkeys(_AGES, 0), ""
     for days, key in rows:
-        oldest = oldest or f"the oldest is {key.hex()[:12]}, {days:.0f} days"
+        oldest = oldest or f"the oldest is {key.hex()[:12]}, {counted(round(days), 'day')}"
         counts[next(name for name, limit in _AGES.items() if days < limit)] += 1
     return ", ".join(f"{number:,} {name}" for name, number in counts.items() if number) + f"; {oldest}"
 
 
 def _jobs_told(number: Any) -> str:
-    return f"{number:,} {'job' if number == 1 else 'jobs'}"
+    return counted(int(number), "job")
 
 
 def _open_money(connection: Connection, now: float) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.manifest.lines import LineError, Lines
 from pipeline.manifest.rowsource import RowsError, SourceRow, open_file
+from pipeline.wording import counted
 
 _PARTED_BY = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -86,7 +87,8 @@ class CsvReader:
                 if len(cells) == width:
                     yield SourceRow(start, [cells[pick] for pick in picks], cells)
                 else:
-                    fault = f"has {len(cells)} cells, the header has {width}; text that holds a comma needs quotes"
+                    has = counted(len(cells), "cell")
+                    fault = f"has {has}, the header has {width}; text that holds a comma needs quotes"
                     yield SourceRow(start, None, cells, fault)
 
 

@@ -24,6 +24,7 @@ from pipeline.ledger import BALLAST_BYTES, Ledger, sqlite_version
 from pipeline.runner.endpoint import Endpoint, configured
 from pipeline.runner.sellers import TASK_KEY_HEADER
 from pipeline.transport import ApiTimeouts, LookupTransport, TransportError
+from pipeline.wording import counted
 
 #: A clock that is further off misjudges when a URL dies, and what day money counts in; in seconds.
 SKEW_S = 30.0
@@ -136,7 +137,7 @@ def _room(output: Path, disk: Disk) -> Check:
     return Check(
         name="disk",
         verdict="ok",
-        message=f"{folder}: {free // 1_000_000:,} MB free, room for {pictures:,} pictures or more",
+        message=f"{folder}: {free // 1_000_000:,} MB free, room for {counted(pictures, 'picture')} or more",
     )
 
 
@@ -177,7 +178,11 @@ def _ledger(path: Path) -> Check:
             batches = ledger.status()
     except FluxbatchError as error:
         return _trouble("ledger", error)
-    return Check(name="ledger", verdict="ok", message=f"{path}: {len(batches)} manifests and editions")
+    return Check(
+        name="ledger",
+        verdict="ok",
+        message=f"{path}: {counted(len(batches), 'manifest and edition', 'manifests and editions')}",
+    )
 
 
 async def _network(profile: Profile, endpoint: Endpoint, clock: Clock) -> list[Check]:

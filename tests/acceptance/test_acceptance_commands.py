@@ -85,7 +85,7 @@ async def test_plan_says_what_a_run_would_buy_and_buys_nothing(workspace: Worksp
     bill, pictures, ledger = simulator.bill, workspace.pictures(), workspace.ledger.read_bytes()
     planned = await workspace.fluxbatch("plan", workspace.manifest("Kept", "Changed", "Refused [fault:invalid]", "New"))
     assert planned.code == 0
-    assert "4 jobs: 1 new, 1 changed, 1 kept, 1 left as they are" in planned.out
+    assert "4 jobs: 1 new, 1 changed, 1 kept, 1 left as it is" in planned.out
     assert "Worst case: $0.070 for 2 pictures" in planned.out
     assert simulator.bill == bill
     assert (workspace.pictures(), workspace.ledger.read_bytes()) == (pictures, ledger)
@@ -110,7 +110,7 @@ async def test_check_lists_rows_that_make_no_job(workspace: Workspace) -> None:
     assert checked.code == 65
     assert "rows.jsonl:2: " in checked.err
     assert "rows.jsonl:3: " in checked.err
-    assert "1 jobs, 2 rows do not fit" in checked.out
+    assert "1 job, 2 rows do not fit" in checked.out
 
 
 async def test_schema_is_the_one_beside_the_examples(workspace: Workspace) -> None:

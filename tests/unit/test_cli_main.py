@@ -252,7 +252,7 @@ def test_a_manifest_whose_name_is_no_text_can_be_checked(tmp_path: Path, capsys:
         main(["check", str(file)])
     assert ended.value.code == 0
     said, then = capsys.readouterr().out.splitlines()
-    assert said.endswith("caf\\udce9.yaml: 1 jobs, nothing wrong")
+    assert said.endswith("caf\\udce9.yaml: 1 job, nothing wrong")
     assert "fluxbatch plan" in then
 
 

@@ -50,7 +50,7 @@ def test_rows_that_do_not_fit_are_failed_jobs_and_the_others_go_on(tmp_path: Pat
     assert messages[0] == "ratio: 99:1 is outside the range 3:7 to 7:3 that the models draw"
     assert messages[1] == "prompt: is empty (say what to draw)"
     assert "'x' is not a whole number" in messages[2]
-    assert "has 1 cells, the header has 3" in messages[3]
+    assert "has 1 cell, the header has 3" in messages[3]
     assert "has 4 cells" in messages[4]
     assert "outside" in messages[5]
 
