@@ -123,6 +123,7 @@ def prepare_output(output: Path, *, floor_bytes: int = FLOOR_BYTES, disk: Disk |
     disk = disk or Disk()
     probe = output / f".writable-{os.getpid()}"
     try:
+        _refuse_file(output)
         made = [folder for folder in (output, *output.parents) if not folder.exists()]
         output.mkdir(parents=True, exist_ok=True)
         for folder in made:
@@ -137,5 +138,15 @@ def prepare_output(output: Path, *, floor_bytes: int = FLOOR_BYTES, disk: Disk |
     except OSError as exc:
         raise trouble(exc, output) from exc
     if free_bytes < floor_bytes:
-        message = f"{output}: only {free_bytes // 1_000_000} MB are free, and a run wants {floor_bytes // 1_000_000}"
+        message = f"{output}: only {free_bytes // 1_000_000} MB are free, and a run wants {floor_bytes // 1_000_000} MB"
         raise StorageError(message, remedy="free some space or choose another folder with --output")
+
+
+def _refuse_file(output: Path) -> None:
+    """Refuse a folder that cannot be, because it, or one that it would be in, is something else."""
+    there = next((each for each in (output, *output.parents) if os.path.lexists(each)), None)
+    if there is not None and not there.is_dir():
+        raise OutputError(
+            f"{there}: a folder is wanted here, and there is something else",
+            remedy="move it away, or choose another folder with --output",
+        )

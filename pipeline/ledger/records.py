@@ -203,6 +203,8 @@ class Unfetched:
 
     Attributes:
         holder: The ledger's number of the run that fetches it, or should have.
+        batch: The ledger's number for the manifest and edition of the row it was bought for.
+        seen_by: The ledger's number of the run that saw that row last.
     """
 
     key: str
@@ -213,6 +215,8 @@ class Unfetched:
     ratio: str | None
     wanted: str
     holder: int | None
+    batch: int
+    seen_by: int
     model: str
     prompt: str
     seed: int | None

@@ -17,7 +17,8 @@ class End:
     """How a run came to its end.
 
     Attributes:
-        unread: Rows that were never held against the ledger.
+        unread: Rows that were never held against the ledger, but for those that are waiting.
+        waiting: Rows that were not held against it either, but an earlier run has paid for: they can still be fetched.
         read_all: Whether every row was read, or counted.
         misplaced: Rows whose stored picture could not be put where they want it, a line each.
         leftovers: Pictures of earlier runs, paid for and still to be fetched, beyond those the tally has.
@@ -28,6 +29,7 @@ class End:
     tally: Tally
     troubles: tuple[Trouble, ...]
     unread: int
+    waiting: int
     read_all: bool
     misplaced: tuple[str, ...]
     leftovers: int
@@ -45,9 +47,9 @@ class End:
         """The most serious of what applies."""
         tally = self.tally
         codes = {cause.code for cause in self.causes}
-        if self.read_all and not self.skipped:
+        if self.read_all and not self.skipped and not self.waiting:
             codes.discard(ExitCode.TEMPORARY)  # asked to stop, but there was nothing left to do
-        if tally.unknown or self.leftovers or tally.lost + tally.spoiled > tally.settled:
+        if tally.unknown or self.leftovers or self.waiting or tally.lost + tally.spoiled > tally.settled:
             codes.add(ExitCode.MONEY_UNCLEAR)
         if self.misplaced:
             codes.add(ExitCode.CANNOT_CREATE)
@@ -70,11 +72,11 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         passing=tally.passing + len(end.misplaced),
         unfit=tally.unfit,
         unknown=tally.unknown,
-        lost=tally.lost,
+        lost=tally.lost + end.waiting,
         spoiled=tally.spoiled,
         skipped=end.skipped,
         wrong_shape=tally.wrong_shape,
-        unfetched=tally.bought,
+        unfetched=tally.bought + end.waiting,
         settled=tally.settled,
         spend_microusd=tally.spend_microusd,
         unknown_microusd=tally.unknown_microusd,
@@ -93,7 +95,7 @@ def summarize(manifest: Manifest, options: RunOptions, run: Run, end: End) -> Su
         causes=tuple(cause.code for cause in end.causes),
         needs=next((cause.needs for cause in end.causes if cause.needs), ""),
         notes=(
-            *(f"Stopped: {cause.message}" for cause in end.causes),
+            *(_stopped(cause) for cause in end.causes),
             *end.notes,
             *_shares(end),
             *_leftovers(end),
@@ -110,6 +112,12 @@ def _shares(end: End) -> list[str]:
         return []
     told = (f"{number:,} at {name} for ${format_usd(amount)}" for name, (number, amount) in providers.items())
     return [f"Bought: {', '.join(told)}"]
+
+
+def _stopped(cause: Cause) -> str:
+    """Why buying stopped, without saying "stopped" twice."""
+    said = cause.message.removeprefix("stopped ")
+    return f"Stopped: {cause.message}" if said == cause.message else f"Stopped {said}"
 
 
 def _leftovers(end: End) -> list[str]:

@@ -26,6 +26,7 @@ from pipeline.runner.options import RunOptions
 from pipeline.runner.places import Places
 from pipeline.runner.rescue import Rescue
 from pipeline.runner.stop import Stop
+from pipeline.wording import counted
 
 #: Orders ready to be bought, and purchases ready to be fetched, beyond those in hand: enough to keep both sides busy.
 ORDERS_AHEAD = 64
@@ -239,13 +240,17 @@ class Shift:
         await ledger.abandon(run)
         tally = await ledger.tally(run)
         here = [left for left in await ledger.unfetched(run) if self._places.in_output(left.wanted) is not None]
+        unseen = sum(left.batch == run.batch and left.seen_by != run.id for left in here)
+        unread = 0 if planner.finished else max(unseen, (self._total or 0) - planner.seen)
+        waiting = min(unseen, unread)
         end = End(
             tally=tally,
             troubles=tuple(await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)),
-            unread=0 if planner.finished else max(0, (self._total or 0) - planner.seen),
+            unread=unread - waiting,
+            waiting=waiting,
             read_all=planner.finished or self._total is not None,
             misplaced=tuple(self._misplaced),
-            leftovers=max(0, len(here) - tally.bought),
+            leftovers=max(0, len(here) - tally.bought - waiting),
             causes=(*self.halt.causes, *(cause for cause in self._producer.causes if cause not in self.halt.causes)),
             notes=(*self._producer.notes, *self._afar()),
             elapsed_s=self._tools.clock.monotonic() - self._started,
@@ -260,4 +265,4 @@ class Shift:
         afar = self._rescue.elsewhere + self._afield
         if not afar:
             return []
-        return [f"{afar} pictures of this ledger belong to another output folder and were left alone"]
+        return [f"{counted(afar, 'picture')} of this ledger in another output folder: left alone"]

@@ -42,6 +42,11 @@ class Stop:
             for scope in self._leaving:
                 scope.cancel()
 
+    @property
+    def idle(self) -> bool:
+        """Whether only such work is under way as can be left alone, because it buys nothing."""
+        return bool(self._leaving)
+
     @contextmanager
     def leaving(self) -> Iterator[None]:
         """Do what is ended, without an error, as soon as somebody asks."""
@@ -89,20 +94,27 @@ async def _listen(heard: AsyncIterator[signal.Signals], stop: Stop, notice: Call
             name = signal.Signals(number).name
             if not stop.asked:
                 told_at = anyio.current_time() + ONE_WISH_S
+                idle = stop.idle
                 stop.ask(name)
-                group.start_soon(_announce, name, notice)
+                group.start_soon(partial(_announce, name, notice, idle=idle))
             elif number != signal.SIGHUP and anyio.current_time() >= told_at:
                 told = f"{name} again: leaving at once; what is under way is held as unknown"
                 notice(Notice.of(EventName.STOP_ASKED, told, signal=name))
                 stop.ask(name)
 
 
-async def _announce(name: str, notice: Callable[[str], None]) -> None:
-    """Tell of the first wish, once what comes next is another one."""
+async def _announce(name: str, notice: Callable[[str], None], *, idle: bool) -> None:
+    """Tell of the first wish, once what comes next is another one.
+
+    Args:
+        idle: Whether nothing was being bought or fetched.
+    """
     try:
         await anyio.sleep(ONE_WISH_S)
     finally:
         told = f"{name}: buying has stopped; what is paid is still fetched (once more to leave at once)"
+        if idle:
+            told = f"{name}: leaving; nothing was being bought or fetched"
         notice(Notice.of(EventName.STOP_ASKED, told, signal=name))
 
 

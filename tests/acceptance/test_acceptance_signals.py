@@ -77,6 +77,7 @@ async def test_a_signal_ends_a_wait_for_a_throttling_provider_at_once(workspace:
             running.signal(signal.SIGINT)
             ended = await running.end()
     assert (ended.code, ended.json["skipped"], ended.json["unknown"]) == (75, 24, 0)
+    assert "Stopped by SIGINT\n" in ended.err
 
 
 # --- twice: at once ----------------------------------------------------------------------------------------------

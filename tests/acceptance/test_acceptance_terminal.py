@@ -108,10 +108,13 @@ async def test_the_question_can_be_left_with_one_interruption(workspace: Workspa
                 await until(lambda: "Go on? [y/N]" in screen.plain())
                 running.signal(signal.SIGINT)
                 ended = await running.end()
+        said = screen.plain()
     finally:
         screen.close()
     assert ended.code == 75
     assert simulator.bill.requests == 0
+    assert "SIGINT: leaving; nothing was being bought or fetched" in said
+    assert "still fetched" not in said
 
 
 async def test_yes_is_not_asked(workspace: Workspace, simulate: Simulate) -> None:

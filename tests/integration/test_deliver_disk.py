@@ -285,7 +285,8 @@ def test_an_output_folder_that_cannot_be_made_is_refused_with_the_remedy(tmp_pat
     put(tmp_path / "file", b"")
     with pytest.raises(OutputError) as caught:
         prepare_output(tmp_path / name)
-    assert "--output" in caught.value.remedy
+    assert caught.value.message == f"{tmp_path / 'file'}: a folder is wanted here, and there is something else"
+    assert caught.value.remedy == "move it away, or choose another folder with --output"
     assert caught.value.exit_code == 73
 
 
@@ -299,7 +300,7 @@ def test_an_output_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> N
 def test_a_nearly_full_disk_is_refused(tmp_path: Path) -> None:
     disk = FakeDisk()
     disk.free = 5_000_000
-    with pytest.raises(StorageError, match="only 5 MB are free") as caught:
+    with pytest.raises(StorageError, match="only 5 MB are free, and a run wants 268 MB;") as caught:
         prepare_output(tmp_path, disk=disk)
     assert caught.value.exit_code == 74
 
