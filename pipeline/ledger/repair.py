@@ -8,7 +8,7 @@ import apsw
 
 from pipeline.clock import Clock
 from pipeline.errors import LedgerCorruptError
-from pipeline.ledger import presence, recovery, runfile, steps, sums
+from pipeline.ledger import claims, presence, recovery, runfile, steps, sums
 from pipeline.ledger.connection import Connection, open_writing, translated
 from pipeline.ledger.states import JobState
 from pipeline.ledger.strangers import strangers
@@ -19,8 +19,8 @@ def repair(path: Path, *, clock: Clock) -> list[str]:
     """Put right what only has one right reading; all of it, or nothing.
 
     Requests of dead runs become unknown (D); stored pictures whose files are gone become lost (I), and stored again
-    when they are back (J); running sums and jobs' counters follow the attempts. Then leftover parts of settled jobs go.
-    Doing it again changes nothing.
+    when they are back (J), under whatever name beside the others; running sums and jobs' counters follow the attempts.
+    Then leftover parts of settled jobs go. Doing it again changes nothing.
 
     Args:
         path: The ledger, which the caller holds alone.
@@ -81,6 +81,12 @@ def _pictures(connection: Connection, path: Path, _: float) -> Iterator[str]:
             yield f"{key.hex()[:12]}: its picture is back: stored"
 
 
+def _taken_back(connection: Connection, path: Path, _: float) -> Iterator[str]:
+    for found, file in claims.missed(connection, path):
+        steps.take_back(connection, job=found.job, path=file)
+        yield f"{found.key[:12]}: its picture is {file}: stored"
+
+
 def _sums(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
     for scope, recorded, counted in sums.contradicted(connection):
         yield f"{scope}: the running total said ${format_usd(recorded)}, the attempts say ${format_usd(counted)}"
@@ -102,7 +108,13 @@ def _counters(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
         yield f"{key.hex()[:12]}: its count of attempts and money follows its attempts again"
 
 
-_STEPS: tuple[Callable[[Connection, Path, float], Iterator[str]], ...] = (_dead_runs, _pictures, _sums, _counters)
+_STEPS: tuple[Callable[[Connection, Path, float], Iterator[str]], ...] = (
+    _dead_runs,
+    _pictures,
+    _taken_back,
+    _sums,
+    _counters,
+)
 
 
 def _sweep(path: Path, leftovers: list[str]) -> Iterator[str]:

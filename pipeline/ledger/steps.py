@@ -191,6 +191,15 @@ def find(connection: Connection, *, job: int) -> None:
     )
 
 
+def take_back(connection: Connection, *, job: int, path: str) -> None:
+    """J: the file of a picture that was missed is there under another name, proven by its digest."""
+    connection.execute(
+        "UPDATE placements SET path = ? WHERE id = (SELECT min(id) FROM placements WHERE job = ? AND path IS NOT NULL)",
+        (path, job),
+    )
+    find(connection, job=job)
+
+
 def forget_picture(connection: Connection, *, job: int) -> None:
     """Let go of what a job's picture was and where: another is paid for, or none is any more."""
     connection.execute(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.ledger import sums
+from pipeline.ledger import claims, sums
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.presence import PRUNED, digest
@@ -138,7 +138,10 @@ def _strangers(connection: Connection, path: Path) -> Iterator[Finding]:
         kind = "leftover" if stranger.leftover else "foreign"
         found[kind] += 1
         if found[kind] <= SHOWN_STRANGERS:
-            what = f"of a picture that is settled; {_REPAIR} removes it" if stranger.leftover else "no row knows it"
+            what = f"of a picture that is settled; {_REPAIR} removes it"
+            if not stranger.leftover:
+                found_of = claims.claim(connection, path.parent, stranger.path)
+                what = "no row knows it" if found_of is None else claims.told(found_of, _REPAIR)
             yield Finding(kind=kind, subject=stranger.path, message=what, needs_person=False)
     for kind, number in found.items():
         if number > SHOWN_STRANGERS:

@@ -87,6 +87,60 @@ async def test_pictures_beside_the_ledger_do_not_make_its_files_strangers(scene:
     assert kinds(scene) == {}
 
 
+async def test_a_missed_picture_under_another_name_is_told_and_repair_takes_it_back(scene: Scene) -> None:
+    await stored(scene, 1)
+    key = scene.job("picture 1").key[:12]
+    moved = scene.folder / "pictures/renamed by hand.jpeg"
+    (scene.folder / "pictures/001.jpeg").rename(moved)
+    mended_once = repair(scene.path, clock=scene.clock)
+    assert mended_once == [
+        f"{key}: its picture is gone: lost",
+        f"{key}: its picture is pictures/renamed by hand.jpeg: stored",
+    ]
+    assert scene.verify().findings == ()
+    assert [row.path for row in scene.rows()] == ["pictures/renamed by hand.jpeg"]
+    assert repair(scene.path, clock=scene.clock) == []
+
+
+async def test_a_missed_picture_s_other_name_is_told_before_repair(scene: Scene) -> None:
+    run = await scene.begin()
+    await scene.bring_to(JobState.STORED, run, scene.job("one", index=1))
+    await scene.writer.end(run, exit_code=0)
+    (scene.folder / "pictures/001.jpeg").rename(scene.folder / "pictures/other.jpeg")
+    scene.tamper("UPDATE jobs SET state = 'lost'")
+    [foreign] = [finding for finding in scene.verify().findings if finding.kind == "foreign"]
+    assert foreign.subject == "pictures/other.jpeg"
+    assert f"the picture that job {scene.job('one').key[:12]} misses" in foreign.message
+    assert "`fluxbatch ledger verify --repair` takes it back" in foreign.message
+
+
+async def test_a_copy_of_a_stored_picture_is_told_as_that(scene: Scene) -> None:
+    await stored(scene, 1)
+    (scene.folder / "pictures/copy.jpeg").write_bytes(b"picture")
+    [finding] = scene.verify().findings
+    assert finding.message == f"a copy of the picture of job {scene.job('picture 1').key[:12]}"
+    assert mended(scene) == []
+
+
+@pytest.mark.parametrize("name", ["009.jpeg", "009-2.jpeg"])
+@pytest.mark.parametrize(
+    ("state", "advice"), [(JobState.BOUGHT, "run the manifest again now"), (JobState.LOST, "nothing proves that")]
+)
+async def test_a_file_in_a_paid_jobs_place_is_told_with_the_job_and_never_taken_for_its_picture(
+    scene: Scene, name: str, state: JobState, advice: str
+) -> None:
+    await stored(scene, 1)
+    run = await scene.begin()
+    job = scene.job("waiting", index=9)
+    await scene.bring_to(state, run, job)
+    (scene.folder / f"pictures/{name}").write_bytes(b"whose?")
+    [foreign] = [finding for finding in scene.verify().findings if finding.kind == "foreign"]
+    assert job.key[:12] in foreign.message
+    assert advice in foreign.message
+    assert mended(scene) == []
+    assert scene.state(job) is state
+
+
 # --- dead runs and old unknowns ----------------------------------------------------------------------------------
 
 
@@ -176,3 +230,11 @@ async def test_a_damaged_database_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(LedgerCorruptError):
         repair(scene.path, clock=scene.clock)
     assert scene.path.read_bytes() == data
+
+
+async def test_a_file_of_the_missed_picture_s_size_is_not_taken_for_it(scene: Scene) -> None:
+    await stored(scene, 1)
+    (scene.folder / "pictures/001.jpeg").unlink()
+    (scene.folder / "pictures/stranger.jpeg").write_bytes(b"PICTURE")
+    assert mended(scene) == [f"{scene.job('picture 1').key[:12]}: its picture is gone: lost"]
+    assert kinds(scene) == {"foreign": 1, "lost": 1}
