@@ -230,3 +230,15 @@ async def test_simulate_on_a_taken_port_is_73(workspace: Workspace, simulator: S
     ended = await workspace.fluxbatch("simulate", "--port", port)
     assert ended.code == 73
     assert "--port" in ended.err
+
+
+@pytest.mark.parametrize("manifest", sorted(JOBS.glob("*.yaml")), ids=lambda path: path.stem)
+async def test_every_example_is_planned_and_bought_as_planned(
+    workspace: Workspace, simulator: Simulator, manifest: Path
+) -> None:
+    planned = await workspace.fluxbatch("plan", str(manifest), "--json")
+    assert planned.code == 0, planned.err
+    ran = await workspace.run(str(manifest), "--no-report")
+    assert ran.code == 0, ran.err
+    assert (ran.json["stored"], ran.json["spend_usd"]) == (planned.json["to_buy"], planned.json["worst_case_usd"])
+    assert simulator.bill.charged_usd == ran.json["spend_usd"]
