@@ -8,13 +8,13 @@ AT ?= 0 2 * * *
 
 .PHONY: help
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  JOB=jobs/x.yaml chooses another manifest (now: $(JOB))"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fluxbatch needs Python 3.11 or later; name one with PYTHON=python3.x"; exit 78; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,fast]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs,fast]'
 	@touch $@
 
 .PHONY: setup
@@ -88,6 +88,15 @@ foreign: ## Install other people's clients and servers, for the tests against th
 	@command -v npm >/dev/null || { test "$$CI" = true && test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || true
 	@test -d $(FOREIGN)/node/node_modules/openai || { command -v npm >/dev/null && mkdir -p $(FOREIGN)/node && cp tests/foreign/package.json $(FOREIGN)/node/ && npm install --prefix $(FOREIGN)/node --silent --no-audit --no-fund; } || echo "no Node SDK here: its tests are skipped"
 	@test -x $(FOREIGN)/litellm/bin/litellm || { $(PYTHON) -m venv $(FOREIGN)/litellm && $(FOREIGN)/litellm/bin/pip install --quiet --disable-pip-version-check -r tests/foreign/requirements.txt -c tests/foreign/constraints.txt; } || { rm -rf $(FOREIGN)/litellm; echo "no LiteLLM here: its tests are skipped"; }
+
+.PHONY: docs
+docs: setup ## Build the documents' site into build/site, and check its links
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
+	$(BIN)/python -m tests.documents.links build/site
+
+.PHONY: docs-reference
+docs-reference: setup ## Write docs/reference anew from the code
+	$(BIN)/python -m tests.documents.reference
 
 .PHONY: torture
 torture: setup strace ## The long versions of the tests of money and faults (hours)

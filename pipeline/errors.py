@@ -27,7 +27,24 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """What the command ends with; automation depends on each number."""
+    """What the command ends with; automation depends on each number.
+
+    Attributes:
+        OK: All there.
+        SOME_FAILED: Some jobs failed; nothing was billed for them.
+        BUDGET: Stopped by a budget.
+        MONEY_UNCLEAR: Money is unknown, or paid and lost: a person must look.
+        USAGE: The command's words are off.
+        MANIFEST: The manifest has problems.
+        NOT_FOUND: No such file.
+        UNAVAILABLE: The provider cannot be reached, or serves nobody.
+        BUG: A bug in fluxbatch.
+        CANNOT_CREATE: A file or folder cannot be made.
+        STORAGE: The disk is full or fails, or the ledger is damaged.
+        TEMPORARY: Another run holds the ledger, or stopped by a signal with work left.
+        ACCOUNT: The key is refused, or the account is empty.
+        CONFIGURATION: A setting is missing or wrong, such as the key.
+    """
 
     OK = 0
     SOME_FAILED = 3

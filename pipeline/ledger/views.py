@@ -33,7 +33,36 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row of an export: the contract's columns in the contract's order (see ``docs/design.md``)."""
+    """One row of an export: the contract's columns in the contract's order (see ``docs/design.md``).
+
+    Attributes:
+        key: What identifies the picture, 64 hexadecimal digits; equal rows have equal keys.
+        manifest: The manifest's name.
+        edition: Its edition; empty when it has none.
+        index: The row's place in the manifest, from 1.
+        model: The model that was asked for.
+        prompt: The whole prompt, its placeholders filled.
+        ratio: Width to height, as asked.
+        seed: The seed, where one was given.
+        state: What became of it: planned, buying, bought, stored, failed, unknown, lost or spoiled.
+        attempts: Requests that were made for this row.
+        spend_usd: What this row is known to have cost, in dollars, as text so that no cent is rounded.
+        unknown_usd: What it may have cost besides: answers were lost.
+        path: The picture, relative to the ledger's folder.
+        sha256: The file's digest, 64 hexadecimal digits.
+        bytes: The file's size.
+        width: In pixels.
+        height: In pixels.
+        format: What the bytes are: jpeg, png or webp.
+        verdict: ``ok``, or ``wrong_shape`` for a whole picture that is not of the ratio asked for.
+        bought_at: When it was paid for; like every time here ISO 8601, in UTC.
+        deadline: When its URL dies.
+        stored_at: When the picture was proven and durable.
+        url_age_s: How old the URL was then, in seconds.
+        error_kind: What went wrong last, in a word.
+        error_message: The same in a sentence.
+        request_id: The provider's own name for the request.
+    """
 
     key: str
     manifest: str

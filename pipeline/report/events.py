@@ -13,7 +13,29 @@ Log = Callable[["EventName", Mapping[str, Any]], None]
 
 
 class EventName(StrEnum):
-    """Every event there is."""
+    """Every event there is.
+
+    Attributes:
+        RUN_BEGUN: A manifest's run has begun.
+        LEDGER_AWAITED: Another run holds the ledger, and this one waits for it.
+        RESCUE_BEGUN: What an earlier run paid for is fetched first.
+        PROGRESS: How far the run is; now and then.
+        PICTURE_BOUGHT: A picture is paid for, and its URL on disk.
+        REQUEST_REFUSED: A request was refused; nothing was billed for it.
+        ANSWER_LOST: An answer was lost; its price is unknown money.
+        FETCH_RETRIED: A download did not succeed, and is tried again.
+        FETCH_LEFT: A download is left to a later run, while its URL lives.
+        URL_AGEING: A picture that is paid for waits longer than it should.
+        PICTURE_STORED: A picture is proven and durable.
+        PICTURE_LOST: A picture was paid for, and its URL died first.
+        PICTURE_SPOILED: A picture was paid for, and what came is none.
+        STOP_ASKED: Somebody asked the run to stop.
+        BUYING_STOPPED: The run buys nothing more, and says why.
+        RUN_ENDED: A manifest's run has ended: the object of ``--json``.
+        MANIFESTS_NOT_BEGUN: Manifests after one that stopped were not begun.
+        COMMAND_FAILED: The command broke: its message, remedy and exit code.
+        NOTICE: Anything else that people are told, in ``message``.
+    """
 
     RUN_BEGUN = "run_begun"
     LEDGER_AWAITED = "ledger_awaited"

@@ -1,6 +1,6 @@
 """What runs came to as Prometheus reads it: a text file for node_exporter (``*.prom``), and the live page's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _GAUGES = {
     "manifest_unknown_dollars": "What they may have spent besides, until a person settles it.",
     "manifest_budget_dollars": "What they may spend at most.",
 }
+_JOBS = "Rows of the manifest, by what became of them."
 _MICRO = 1_000_000
 
 
@@ -39,6 +40,13 @@ class Figures:
     manifest: str
     values: dict[str, float | None]
     jobs: dict[str, int]
+
+
+def families() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Every metric's name, its labels, and what it tells."""
+    for name, told in _GAUGES.items():
+        yield f"fluxbatch_{name}", ("manifest",), told
+    yield "fluxbatch_run_jobs", ("manifest", "state"), _JOBS
 
 
 def write_metrics(path: Path, endings: Iterable[Ending], *, now: float) -> None:
@@ -76,12 +84,9 @@ def _registry(told: Iterable[Figures]) -> CollectorRegistry:
     None stands for the machine or the ledger as a whole: node_exporter refuses two files that have the same one.
     """
     registry = CollectorRegistry()
-    gauges = {
-        name: Gauge(f"fluxbatch_{name}", help_, ["manifest"], registry=registry) for name, help_ in _GAUGES.items()
-    }
-    jobs = Gauge(
-        "fluxbatch_run_jobs", "Rows of the manifest, by what became of them.", ["manifest", "state"], registry=registry
-    )
+    made = {name: Gauge(name, help_, labels, registry=registry) for name, labels, help_ in families()}
+    gauges = {name: made[f"fluxbatch_{name}"] for name in _GAUGES}
+    jobs = made["fluxbatch_run_jobs"]
     for figures in told:
         for name, value in figures.values.items():
             if value is not None:

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from tests.mutants.listing import ROOT, mutants
 
+PAGES = ("README.md", "README.zh-CN.md")
 #: A break that makes the tests hang is caught, too.
 PATIENCE_S = 900
 
@@ -52,7 +53,7 @@ def _fails(tests: tuple[str, ...], change: Callable[[Path], None]) -> bool:
     """Whether these tests fail in a copy of the tree once it is changed."""
     with TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / "tree"
-        for part in ("pipeline", "tests", "benchmarks", "jobs", "docs", "README.md", "pyproject.toml", "Makefile"):
+        for part in ("pipeline", "tests", "benchmarks", "jobs", "docs", *PAGES, "pyproject.toml", "Makefile"):
             source = ROOT / part
             if source.is_dir():
                 shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
