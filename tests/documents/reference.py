@@ -213,7 +213,8 @@ def _plain(value: object) -> str:
 def _kind(value: Mapping[str, Any]) -> str:
     match value:
         case {"$ref": str(reference)}:
-            return f"`{_title(reference.rpartition('/')[2])}`"
+            title = _title(reference.rpartition("/")[2])
+            return f"[`{title}`](#{title.lower().replace(':', '').replace(' ', '-')})"
         case {"const": constant}:
             return f"`{constant}`"
         case {"enum": [*names]}:
