@@ -91,7 +91,7 @@ foreign: ## Install other people's clients and servers, for the tests against th
 
 .PHONY: docs
 docs: setup ## Build the documents' site into build/site, and check its links
-	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/site
+	$(BIN)/sphinx-build -q -E -a -W --keep-going -b html docs build/site
 	$(BIN)/python -m tests.documents.links build/site
 
 .PHONY: docs-reference

@@ -295,7 +295,7 @@ def _ledger() -> str:
                 "them breaks what the ledger promises. They are no contract: each version of the program may change",
                 "them. Amounts are in micro-dollars (a dollar is 1,000,000), times in seconds since 1970.",
             ),
-            f"```text\n{tables.rstrip()}\n```",
+            f"```sql\n{tables.rstrip()}\n```",
         ]
     )
 

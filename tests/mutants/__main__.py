@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from tests.mutants.listing import ROOT, mutants
 
-PAGES = ("README.md", "README.zh-CN.md")
+PAGES = ("README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 #: A break that makes the tests hang is caught, too.
 PATIENCE_S = 900
 
