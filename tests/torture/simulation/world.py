@@ -251,7 +251,7 @@ class World:
         provider = self.provider
         provider.on_ask, provider.on_fetch, provider.on_event = self._asked, self._fetched, self._event
         stack.enter_context(threads_inline())
-        stack.enter_context(mock.patch("pipeline.runner.ApiTransport", return_value=Line(provider)))
+        stack.enter_context(mock.patch("pipeline.runner.sellers.ApiTransport", return_value=Line(provider)))
         stack.enter_context(mock.patch("pipeline.runner.DownloadTransport", return_value=Line(provider)))
         stack.enter_context(mock.patch("pipeline.ledger.writer.Committer", partial(_InlineCommitter, self)))
         stack.enter_context(mock.patch("pipeline.ledger.runfile.BALLAST_BYTES", 4096))
