@@ -211,12 +211,9 @@ def forget_picture(connection: Connection, *, job: int) -> None:
 
 
 def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> int:
-    """D for every request still under way in ``run``, or in any run when None: its answer will never be read.
+    """D for every request still under way in ``run``, or in any run when None; gives how many.
 
-    What the provider has taken (K) stays as it is: the next run asks after it.
-
-    Returns:
-        How many became unknown.
+    Their answers will never be read. What the provider has taken (K) stays as it is: the next run asks after it.
     """
     reserved = connection.execute(
         "SELECT id, run FROM attempts WHERE money = 'reserved' AND submitted_at IS NULL"

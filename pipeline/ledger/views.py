@@ -18,10 +18,9 @@ class BatchName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the ledger knows of a job key.
+    """What the ledger knows of a job key: nothing where ``state``, as a run would find it, is None.
 
     Attributes:
-        state: As a run would find it; None for a key it has never seen.
         passing: A failure that a rerun tries again by itself.
         in_last_run: Whether the last run of the manifest asked about had it.
     """
@@ -185,8 +184,7 @@ class Shown:
         asked: The other parameters, by name.
         attempts: Requests of the job that counted.
         spent_microusd: What was paid for this row; nothing where it shares another row's picture.
-        path: Relative to the ledger's folder.
-        provider: Who was asked last.
+        path: Relative to the ledger's folder; ``provider`` is who was asked last.
         open: Whether it is not as it should be, and nobody has accepted that.
     """
 
