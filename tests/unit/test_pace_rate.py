@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from pipeline.produce.pace.history import MEMORY, MINUTE_S, History
-from pipeline.produce.pace.rate import LEAST, OVERSHOOT, PLATEAU, STEP, Rate
+from pipeline.produce.pace.rate import ENOUGH, LEAST, OVERSHOOT, PLATEAU, STEP, Rate
 
 
 def bought(rate: Rate, *, since: float, until: float, every_s: float, held: bool = True) -> None:
@@ -233,3 +233,27 @@ def test_a_moment_without_admissions_is_no_window() -> None:
     before = rate.pace
     rate.reopened(dead_s=0.5)
     assert rate.pace == before
+
+
+def test_a_few_starts_and_a_pause_are_no_window_that_is_used_up() -> None:
+    rate = known(1.0)
+    bought(rate, since=0.0, until=ENOUGH - 2, every_s=1.0)
+    rate.refused(60.0, pause_s=0.0)
+    before = rate.pace
+    rate.reopened(dead_s=20.0)
+    assert rate.pace == before
+
+
+def test_the_first_rate_is_not_told_by_a_few_starts_and_a_pause() -> None:
+    rate = Rate()
+    bought(rate, since=0.0, until=2.0, every_s=1.0)
+    rate.refused(2.0, pause_s=0.0)
+    rate.find(4.0, average=2.0, dead_s=2.0)
+    assert rate.pace == pytest.approx((0.5 * 2.0) ** 0.5)
+
+
+def test_the_slowest_pace_is_one_in_ten_seconds() -> None:
+    rate = known(1.0)
+    for number in range(20):
+        rate.refused(100.0 * number, pause_s=0.0)
+    assert rate.pace == pytest.approx(LEAST) == pytest.approx(0.1)
