@@ -175,6 +175,26 @@ class SlidingWindow(_ByTime):
             self._log.popleft()
 
 
+class Overload(_ByTime):
+    """Nobody is let in for a while of each minute."""
+
+    def __init__(self, *, lasts_s: float, first_s: float) -> None:
+        self._lasts_s = lasts_s
+        self._first_s = first_s
+
+    def opens_at(self, now: float) -> float:
+        into_s = (now - self._first_s) % MINUTE_S
+        if now < self._first_s - _NEARLY or not -_NEARLY <= into_s < self._lasts_s - _NEARLY:
+            return now
+        return now + self._lasts_s - into_s
+
+    def enter(self, now: float) -> None:
+        pass
+
+    def words(self, now: float) -> Words | None:  # noqa: ARG002
+        return None
+
+
 class AllOf:
     """Several limits at once: who is let in counts in each, who is refused in none."""
 
@@ -211,6 +231,7 @@ class Provider:
         spread: Its sigma.
         refusal_s: How long a refusal takes, beyond the way there and back.
         late_s: How long a place stays taken after the answer has left.
+        by_chance: The share of requests that are refused whatever the gate says.
     """
 
     name: str
@@ -223,3 +244,4 @@ class Provider:
     spread: float = 0.4
     refusal_s: float = 0.05
     late_s: float = 0.0
+    by_chance: float = 0.0

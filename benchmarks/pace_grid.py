@@ -2,7 +2,17 @@
 
 from collections.abc import Callable
 
-from benchmarks.pace_gates import MINUTE_S, AllOf, Bucket, FixedWindow, Gate, InFlight, Provider, SlidingWindow
+from benchmarks.pace_gates import (
+    MINUTE_S,
+    AllOf,
+    Bucket,
+    FixedWindow,
+    Gate,
+    InFlight,
+    Overload,
+    Provider,
+    SlidingWindow,
+)
 
 #: What a picture takes on average, the way included, in seconds: for the moments at which limits change.
 MEAN_S = 8.7
@@ -101,6 +111,28 @@ def _by_both(jobs: int) -> list[Provider]:
         Provider(
             name="10 in flight, 60 a minute, then double",
             gate=both(in_flight(10, (half, 20)), bucket(60, 10, (half, 120))),
+        ),
+    ]
+
+
+def by_chance() -> list[Provider]:
+    """Those that are short of capacity which others use as well: a limit, if there is any, is not all that refuses."""
+    free = in_flight(10_000)
+    shares = (0.02, 0.06, 0.2)
+    return [
+        *(Provider(name=f"{share:.0%} by chance", gate=free, by_chance=share) for share in shares),
+        *(
+            Provider(name=f"24 in flight, {share:.0%} by chance", gate=in_flight(24), by_chance=share)
+            for share in shares
+        ),
+        *(
+            Provider(name=f"120 a minute, burst 10, {share:.0%} by chance", gate=bucket(120, 10), by_chance=share)
+            for share in shares
+        ),
+        Provider(name="overloaded for 5 s of each minute", gate=lambda: Overload(lasts_s=5.0, first_s=20.0)),
+        Provider(
+            name="24 in flight, overloaded for 5 s of each minute",
+            gate=both(in_flight(24), lambda: Overload(lasts_s=5.0, first_s=20.0)),
         ),
     ]
 

@@ -33,7 +33,10 @@ class Outcome:
 
 
 def oracle(provider: Provider, *, jobs: int, ceiling: int, seed: int) -> Outcome:
-    """Buy so many pictures the way one would who sees when the gate is open, and needs no way to it."""
+    """Buy so many pictures the way one would who sees when the gate is open, and needs no way to it.
+
+    Whoever is refused by chance tries again at once, which takes no time.
+    """
     gate, chance = provider.gate(), Random(seed)
     now, begun = 0.0, 0
     ends: list[float] = []
@@ -138,7 +141,7 @@ class Trial:
 
     def _arrive(self, start: Start) -> None:
         opens = self._gate.opens_at(self.now)
-        if opens > self.now:
+        if opens > self.now or (self.provider.by_chance and self._chance.random() < self.provider.by_chance):
             back = self.now + WAY_S + self.provider.refusal_s
             wait_s = self._wait_s(opens)
             self._post(back, _Event(kind=Kind.REFUSES, start=start, retry_after_s=wait_s, allowance=self._words()))
