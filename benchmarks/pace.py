@@ -9,7 +9,7 @@ import sys
 from statistics import median
 
 from benchmarks.pace_gates import FixedWindow, InFlight, Provider
-from benchmarks.pace_grid import grid
+from benchmarks.pace_grid import by_chance, grid
 from benchmarks.pace_trial import Trial, oracle
 
 #: What is promised: the throughput of one who knows the limits, and the share of requests that are refused.
@@ -55,8 +55,16 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--only", default="", help="those whose name has this in it")
+    parser.add_argument(
+        "--by-chance", action="store_true", help="those that refuse by chance, which nothing is promised of"
+    )
     asked = parser.parse_args(words)
     seeds = range(asked.first, asked.first + asked.seeds)
+    if asked.by_chance:
+        _say("| provider | of the oracle's throughput | refused |\n|---|---|---|")
+        for provider in by_chance():
+            _row(provider, _worst(provider, jobs=asked.jobs, seeds=seeds))
+        return 0
     rows = []
     _say("| provider | of the oracle's throughput | refused |\n|---|---|---|")
     for provider in grid(asked.jobs):

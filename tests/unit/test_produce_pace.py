@@ -178,6 +178,30 @@ def test_what_is_withdrawn_leaves_no_trace() -> None:
     assert made.level.limit == START
 
 
+def until_a_trial(made: Pacer, under_way: list[Start], now: float) -> tuple[Start, float]:
+    """Buy on, an answer each two seconds, until one more than the limit is let go: the wall is tried."""
+    for _ in range(4_000):
+        now += 2.0
+        if made.opens_at(now) > now and under_way:
+            made.succeeded(under_way.pop(0), now)
+        if made.opens_at(now) <= now:
+            under_way.append(made.start(now))
+            if under_way[-1].trial:
+                return under_way[-1], now
+    raise AssertionError("the wall was not tried")
+
+
+def test_a_trial_that_a_refusal_of_the_moment_overtakes_is_not_the_last() -> None:
+    made = pacer(lesson=lesson(level=4, wall=5))
+    under_way, now = fill(made)
+    trial, now = until_a_trial(made, under_way, now)
+    made.refused(under_way.pop(-2), now + 0.05, retry_after_s=None)
+    made.succeeded(trial, now + 0.1)
+    under_way.remove(trial)
+    again, _ = until_a_trial(made, under_way, now + 60.0)
+    assert again is not trial
+
+
 def test_ever_slower_answers_lower_the_limit() -> None:
     made = pacer(lesson=lesson(level=20), ceiling=20)
     now = 0.0

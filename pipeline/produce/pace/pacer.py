@@ -216,6 +216,8 @@ class Pacer:
         self._unsure.remove(start)
         self._blame.admitted(start)
         fresh = start.at > self._blame.decided_at
+        if start.trial and not fresh:  # a refusal since then has the say; the wall may be tried again
+            self.level.resume(now)
         if fresh and self.level.admitted(start, now=now, grows=not self._brake.holds) and not self._blame.moment:
             self._blame.was_moment()
             self._dead_since = self._blame.decided_on
