@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import inf, sqrt
 
+from pipeline.produce.pace.chance import Chance
 from pipeline.produce.pace.history import MINUTE_S, History
 
 # Where a number names no other source, ``python -m benchmarks.pace`` chose it: the grid keeps its targets with it.
@@ -72,6 +73,7 @@ class Rate:
         self._quiet = 0
         self._plateau = self._scale = float(PLATEAU)
         self._lean = _Lean()
+        self._chance = Chance()
         self._measured = 0.0
         self._minute = 0.0
         self._counts = False  # enough were let in during the last minute to tell a window by them
@@ -130,6 +132,7 @@ class Rate:
         Args:
             pace: The pace that held it up, if any did.
         """
+        self._chance.admitted()
         if self._pace is None or pace is None:
             return
         self._quiet += 1
@@ -161,10 +164,26 @@ class Rate:
         if self._pace is None:
             self._lean.used = False
             return
+        if self._by_chance(since, at, pause_s):
+            return
         self._aim_anew(since, at)
         self._plateau = max(self._plateau, PAUSE_SHARE * pause_s * self._pace)
         self._depth = 1 - self._pace / self._aim if self._aim else STEP
         self._quiet = 0
+
+    def _by_chance(self, since: float | None, at: float, pause_s: float) -> bool:
+        """Whether a refusal is put down to chance; the pace goes back to where that became likely."""
+        if since is None:
+            return False
+        if self._quiet >= self._plateau or pause_s >= WINDOW_S:
+            self._chance.forget()  # it had climbed past its aim, or the provider knows when it opens again
+        if pause_s >= WINDOW_S:
+            return False
+        let_in = self._history.between(since, at)
+        back = self._chance.refused((let_in + 1) / (at - since), let_in)
+        if back is not None:
+            self._pace, self._aim, self._quiet = max(self._pace or 0.0, back), None, 0
+        return self._chance.rules
 
     def _aim_anew(self, since: float | None, at: float) -> None:
         """Set aim, pace and plateau by what was measured and what was refused."""
@@ -212,6 +231,9 @@ class Rate:
         """Something was let in again after so many seconds of nothing but refusals: of a window, if they were many."""
         if self._pace is None or dead_s < WINDOW_S or not self._counts:
             return
+        if self._chance.rules and dead_s < 10 * WINDOW_S:
+            return
+        self._chance.forget()
         good = self._good or self._minute
         risen = self._minute >= 1.5 * good
         self._aim = self._minute if risen else min(self._minute, good + max(0.0, self._minute - good) / 3)
