@@ -102,6 +102,24 @@ def _error(message: str = "", code: str = "", type_: str = "", param: str = "") 
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
 
 
+def _behind(message: str) -> dict[str, Any]:
+    """What LiteLLM's proxy says of its upstream, whatever it is: the status is its own, the words tell."""
+    words = f"litellm.{message}\n\nLiteLLM: model group 'x' failed with the error above. No fallback was attempted."
+    return _error(words, type_="invalid_request_error")
+
+
+#: What the proxy said of pictures that its upstream had made and charged, but for the first.
+_BEHIND_LITELLM = (
+    (500, "InternalServerError: InternalServerError: OpenAIException - The server had an error"),
+    (500, "InternalServerError: InternalServerError: AimlException - [Errno 104] Connection reset by peer"),
+    (500, "InternalServerError: InternalServerError: AimlException - peer closed connection without sending"),
+    (500, "APIConnectionError: APIConnectionError: OpenAIException - Connection error."),
+    (500, "APIConnectionError: APIConnectionError: OpenAIException - 'str' object has no attribute 'model_dump'"),
+    (200, "APIError: APIError: AimlException - Error transforming image generation response: Expecting value"),
+)
+_LOST_BEHIND = (AnswerLostError, "lost_behind_gateway")
+_INVALID_MODEL = _error("400: {'error': '/image/generations: Invalid model name passed in model=x.'}", "400")
+
 ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
     # bad parameters
     (400, _error("aspect_ratio is out of range", "invalid_value", "invalid_request_error"), RefusedError, "invalid"),
@@ -144,6 +162,7 @@ ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
     (404, b"404 page not found", ModelRefusedError, "unknown_model"),
     (503, _error("无可用渠道", "model_not_found", "new_api_error"), ModelRefusedError, "unknown_model"),
     (503, {"error": "no available channel for model x"}, ModelRefusedError, "unknown_model"),
+    (400, _INVALID_MODEL, ModelRefusedError, "unknown_model"),
     # rate limit
     (429, _error("Too many requests", "rate_limit_exceeded"), ThrottledError, "throttled"),
     (429, _error(), ThrottledError, "throttled"),
@@ -154,8 +173,10 @@ ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
     (500, _error("server error", "write_response_body_failed"), OverloadedError, "overloaded"),
     (502, b"<html>Bad Gateway</html>", OverloadedError, "overloaded"),
     (503, {"header": {"message": "busy"}}, OverloadedError, "overloaded"),
+    (503, _behind("ServiceUnavailableError: OpenAIException - overloaded"), OverloadedError, "overloaded"),
     # answer lost
     (408, _error("timeout"), AnswerLostError, "unexplained_status"),
+    *((status, _behind(words), *_LOST_BEHIND) for status, words in _BEHIND_LITELLM),
     (504, b"<html>Gateway Time-out</html>", AnswerLostError, "unexplained_status"),
     (520, b"", AnswerLostError, "unexplained_status"),
     (522, b"", AnswerLostError, "unexplained_status"),

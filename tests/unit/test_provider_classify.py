@@ -152,3 +152,18 @@ def test_a_providers_own_codes_go_before_the_table(meaning: Meaning, expected: t
     fault = classify(response, wall=0.0, own_rules=rules_of({"quota gone": meaning}))
     assert (type(fault), fault.kind) == (expected, meaning)
     assert isinstance(classify(response, wall=0.0, own_rules=rules_of({"quota": meaning})), EmptyAccountError)
+
+
+def test_a_gateway_that_stumbled_may_have_been_handed_a_picture() -> None:
+    """LiteLLM's proxy breaks on some answers of its upstream with a Python error of its own, and a plain 500."""
+    stumbled = {"error": {"message": "'>=' not supported between instances of 'str' and 'int'", "code": "500"}}
+    assert isinstance(_error(500, stumbled, x_litellm_call_id="c"), AnswerLostError)
+    assert isinstance(_error(500, stumbled), OverloadedError)
+    assert isinstance(_error(503, stumbled, x_litellm_call_id="c"), OverloadedError)
+
+
+def test_what_a_gateway_hands_on_of_a_refusal_stays_one() -> None:
+    moderated = {"error": {"message": "litellm.InternalServerError: OpenAIException - Request Moderated"}}
+    assert _error(500, moderated, x_litellm_call_id="c").kind == "moderated"
+    refused = {"error": {"message": "litellm.BadRequestError: OpenAIException - no", "type": "invalid_request_error"}}
+    assert _error(400, refused, x_litellm_call_id="c").kind == "invalid"
