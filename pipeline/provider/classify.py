@@ -77,6 +77,8 @@ _NO_BALANCE_WORDS = _either("insufficient (balance|credits?|quota|funds)", "(余
 _NO_MODEL_WORDS = _either(
     "no available channel", "invalid model name", "无可用渠道", "not have access to (the )?model", "无权(访问|使用)模型"
 )
+#: A connection that broke under a gateway once its request was on its way.
+_BROKEN_BEHIND_WORDS = _either("ECONNRESET", "socket hang up", "connection reset by peer", "proxy to upstream failed")
 
 _CLIENT, _SERVER = frozenset({400, 413, 422}), frozenset({500, 502, 503})
 
@@ -104,6 +106,7 @@ RULES: tuple[Rule, ...] = (
     # Nothing was billed either way. Stopping leaves every job as it was, for the next run; going on would mark a whole
     # manifest refused, one useless request at a time, when it is the key, the address or the region that is barred.
     Rule(error=BadKeyError, kind="forbidden", statuses=frozenset({403})),
+    Rule(error=AnswerLostError, kind="lost_behind_gateway", words=_BROKEN_BEHIND_WORDS, statuses=_SERVER),
     # --- what the status says -----------------------------------------------------------------------------------
     Rule(error=RefusedError, kind="invalid", statuses=_CLIENT),
     Rule(error=BadKeyError, kind="key_refused", statuses=frozenset({401})),

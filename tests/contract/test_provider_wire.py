@@ -1,4 +1,23 @@
-"""The wire facts' tables, row by row: the same answers through a fake transport and over a real socket."""
+"""The wire facts' tables, row by row: the same answers through a fake transport and over a real socket.
+
+Where each quirk of providers' answers is shown over real sockets:
+
+| quirk | test |
+|---|---|
+| a URL that dies ten minutes after it was made | acceptance ``faults``: the URLs that die first |
+| ``se=``, ``X-Amz-...``, ``X-Goog-...``, ``Expires=`` | ``test_a_signed_url_says_itself_when_it_dies`` |
+| base64, with a prefix, a ``data:`` URL, a relative one | ``test_each_inline_success...``, acceptance ``faults`` |
+| empty or null absent fields, extra ones, no ``created`` | ``test_each_success_of_the_wire_facts_gives_its_url`` |
+| an error, HTML, no data, a task or half a document in a 200 | ``ROWS``; integration ``provider_sockets`` |
+| the request's id in either header; the whole error kept | ``test_the_requests_id_and_the_whole_error_are_kept`` |
+| an error under any of the known names, or a bare string | ``test_an_errors_words_are_found_under_each_name`` |
+| an empty message with the real status in ``param`` | ``ROWS`` |
+| ``Retry-After`` as seconds, a date, milliseconds | ``test_a_wait_in_the_headers_reaches_the_error`` |
+| ``x-should-retry`` | ``test_a_provider_may_say_itself_whether_to_retry`` |
+| a dead URL's 404, 403 or 410, and the same before it died | integration ``deliver_courier``, ``simulator_downloads`` |
+| a body whose end marker comes late | integration ``provider_sockets``, acceptance ``faults`` (``slow_end``) |
+| LiteLLM's proxy in front: its fields, URL, key check, 500s | ``ROWS``; the proxy: ``parts/test_parts_litellm.py`` |
+"""
 
 import asyncio
 import contextlib
@@ -118,6 +137,7 @@ _BEHIND_LITELLM = (
     (200, "APIError: APIError: AimlException - Error transforming image generation response: Expecting value"),
 )
 _LOST_BEHIND = (AnswerLostError, "lost_behind_gateway")
+_LATER = (ThrottledError, "throttled")
 _INVALID_MODEL = _error("400: {'error': '/image/generations: Invalid model name passed in model=x.'}", "400")
 
 ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
@@ -167,6 +187,7 @@ ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
     (429, _error("Too many requests", "rate_limit_exceeded"), ThrottledError, "throttled"),
     (429, _error(), ThrottledError, "throttled"),
     (429, b"", ThrottledError, "throttled"),
+    (429, _error("No deployments available, Try again in 5 seconds", "429", "all_deployments_in_cooldown"), *_LATER),
     (500, _error("", "", "upstream_error", "429"), ThrottledError, "throttled"),
     (200, _error("slow down", "rate_limit_exceeded"), ThrottledError, "throttled"),
     # overload
@@ -176,6 +197,8 @@ ROWS: list[tuple[int, Any, type[ProviderError], str]] = [
     (503, _behind("ServiceUnavailableError: OpenAIException - overloaded"), OverloadedError, "overloaded"),
     # answer lost
     (408, _error("timeout"), AnswerLostError, "unexplained_status"),
+    (502, _error("Proxy to upstream failed: read ECONNRESET", type_="proxy_error"), *_LOST_BEHIND),
+    (502, _error("Proxy to upstream failed: aborted", type_="proxy_error"), *_LOST_BEHIND),
     *((status, _behind(words), *_LOST_BEHIND) for status, words in _BEHIND_LITELLM),
     (504, b"<html>Gateway Time-out</html>", AnswerLostError, "unexplained_status"),
     (520, b"", AnswerLostError, "unexplained_status"),
@@ -228,7 +251,68 @@ async def test_each_inline_success_gives_its_bytes(way: Literal["fake", "real"],
 
 
 @pytest.mark.parametrize("way", ["fake", "real"])
-async def test_a_wait_in_the_headers_reaches_the_error(way: Literal["fake", "real"]) -> None:
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"retry-after": "7"},
+        {"retry-after": "Sun, 15 Jun 2025 15:06:47 GMT"},
+        {"retry-after-ms": "7000"},
+    ],
+)
+async def test_a_wait_in_the_headers_reaches_the_error(way: Literal["fake", "real"], headers: dict[str, str]) -> None:
     with pytest.raises(ThrottledError) as caught:
-        await _buy(way, _response(429, {}, {"Retry-After".lower(): "7"}))
+        await _buy(way, _response(429, {}, headers))
     assert caught.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(("status", "word", "retryable"), [(400, "true", True), (503, "false", False)])
+async def test_a_provider_may_say_itself_whether_to_retry(
+    way: Literal["fake", "real"], status: int, word: str, retryable: bool
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        await _buy(way, _response(status, _error("no"), {"x-should-retry": word}))
+    assert caught.value.retryable is retryable
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "se=2025-06-15T15%3A10%3A00Z&sig=s",
+        "X-Amz-Date=20250615T150640Z&X-Amz-Expires=200",
+        "X-Goog-Date=20250615T150640Z&X-Goog-Expires=200",
+        "Expires=1750000200&Signature=s",
+    ],
+)
+async def test_a_signed_url_says_itself_when_it_dies(way: Literal["fake", "real"], query: str) -> None:
+    """Here after 200 s, long before the window of 600 has passed."""
+    document = {"created": int(NOW), "data": [{"url": f"https://delivery.example/x.jpeg?{query}"}]}
+    assert (await _buy(way, _response(200, document))).deadline == NOW + 200
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize("header", ["x-request-id", "request-id"])
+async def test_the_requests_id_and_the_whole_error_are_kept(way: Literal["fake", "real"], header: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        await _buy(way, _response(400, _error("x" * 5_000, "invalid_value"), {header: "req-7"}))
+    assert caught.value.request_id == "req-7"
+    assert len(caught.value.body) == 2_000
+    assert caught.value.body.startswith('{"error": {"message": "xxx')
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        *({name: "The seed is odd"} for name in ("message", "msg", "err", "error_msg", "detail")),
+        {"header": {"message": "The seed is odd"}},
+        {"response": {"error": {"message": "The seed is odd"}}},
+        {"error": "The seed is odd"},
+        b"The seed is odd",
+    ],
+)
+async def test_an_errors_words_are_found_under_each_name(way: Literal["fake", "real"], document: Any) -> None:
+    with pytest.raises(RefusedError) as caught:
+        await _buy(way, _response(422, document))
+    assert caught.value.message == "The seed is odd"
