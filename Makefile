@@ -81,14 +81,6 @@ browser: ## Install Debian's Chromium for the tests of the report, where that ca
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
 	  echo "no chromium here, and it cannot be installed: the tests in a browser are skipped"
 
-FOREIGN := .venv-foreign
-
-.PHONY: foreign
-foreign: ## Install other people's clients and servers, for the tests against them
-	@command -v npm >/dev/null || { test "$$CI" = true && test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || true
-	@test -d $(FOREIGN)/node/node_modules/openai || { command -v npm >/dev/null && mkdir -p $(FOREIGN)/node && cp tests/foreign/package.json $(FOREIGN)/node/ && npm install --prefix $(FOREIGN)/node --silent --no-audit --no-fund; } || echo "no Node SDK here: its tests are skipped"
-	@test -x $(FOREIGN)/litellm/bin/litellm || { $(PYTHON) -m venv $(FOREIGN)/litellm && $(FOREIGN)/litellm/bin/pip install --quiet --disable-pip-version-check -r tests/foreign/requirements.txt -c tests/foreign/constraints.txt; } || { rm -rf $(FOREIGN)/litellm; echo "no LiteLLM here: its tests are skipped"; }
-
 .PHONY: docs
 docs: setup ## Build the documents' site into build/site, and check its links
 	$(BIN)/sphinx-build -q -E -a -W --keep-going -b html docs build/site
@@ -97,6 +89,10 @@ docs: setup ## Build the documents' site into build/site, and check its links
 .PHONY: docs-reference
 docs-reference: setup ## Write docs/reference anew from the code
 	$(BIN)/python -m tests.documents.reference
+
+.PHONY: parts
+parts: ## Install the gateways and SDKs that tests/parts drives, apart, where that can be done
+	@sh tests/parts/install.sh $(PYTHON)
 
 .PHONY: torture
 torture: setup strace ## The long versions of the tests of money and faults (hours)
@@ -122,4 +118,4 @@ format: setup ## Format the code
 
 .PHONY: clean
 clean: ## Remove what was built; output/ stays
-	rm -rf $(VENV) .venv-foreign .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info
+	rm -rf $(VENV) .parts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist *.egg-info
