@@ -2,15 +2,46 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pipeline.ratio import Ratio
 
 ImageFormat = Literal["jpeg", "png"]
 
+#: The smaller or the larger of the pictures' own heights, or so many pixels.
+StitchHeight = Literal["min", "max"] | int
+
 # Made once: a million rows have a million keys.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stitch:
+    """How several input images are made one.
+
+    Attributes:
+        direction: Side by side, left to right, or one below the other.
+        height: What they have in common: the height side by side, the width one below the other; in pixels if a number.
+        gap: Pixels between them.
+    """
+
+    direction: Literal["horizontal", "vertical"] = "horizontal"
+    height: StitchHeight = "min"
+    gap: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputImage:
+    """An input image as it is sent.
+
+    Attributes:
+        data: The file's bytes.
+        media: What they are, such as ``image/png``.
+    """
+
+    data: bytes
+    media: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +57,8 @@ class PictureRequest:
         safety_tolerance: 0 (strictest) to 6, or None where the model does not take it.
         prompt_upsampling: Whether the provider may rewrite the prompt, or None where the model does not take it.
         inputs: SHA-256 digests (hex) of input images, in order; empty for a generation.
+        stitch: How the inputs are made one; None where each is sent by itself.
+        background: What shows through transparent inputs and in gaps, as ``#rrggbb``; None for a generation.
     """
 
     model: str
@@ -36,10 +69,12 @@ class PictureRequest:
     safety_tolerance: int | None = None
     prompt_upsampling: bool | None = None
     inputs: tuple[str, ...] = ()
+    stitch: Stitch | None = None
+    background: str | None = None
 
     def identity(self) -> dict[str, Any]:
         """The request as plain JSON values, in the one form that keys and records are made of."""
-        return {
+        asked: dict[str, Any] = {
             "model": self.model,
             "prompt": self.prompt,
             "ratio": self.ratio.reduced if self.ratio else None,
@@ -49,6 +84,10 @@ class PictureRequest:
             "prompt_upsampling": self.prompt_upsampling,
             "inputs": list(self.inputs),
         }
+        if self.inputs:  # a generation's key is what it was before there were edits
+            asked["stitch"] = None if self.stitch is None else asdict(self.stitch)
+            asked["background"] = self.background
+        return asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +101,8 @@ class Job:
         repeat: Which of several equal pictures this is, from 1.
         path: Where the picture goes: relative to the output folder, with ``/``, without a suffix (the bytes decide it).
         source: Where it was written, ``file:line``, for messages.
+        found_at: Where the input images were found, in order: absolute paths or URLs. The key holds their digests.
+        follows: The input's shape, which a picture that asks for none follows; None where it is beyond what is drawn.
     """
 
     index: int
@@ -70,6 +111,13 @@ class Job:
     repeat: int
     path: str
     source: str
+    found_at: tuple[str, ...] = ()
+    follows: Ratio | None = None
+
+    @property
+    def shape(self) -> Ratio | None:
+        """What the picture's shape is held against: the ratio asked for, or else the input's."""
+        return self.request.ratio or self.follows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from pipeline.catalog.models import ModelSpec, Parameters, models
 from pipeline.catalog.profiles import (
     Answers,
     Api,
+    EditRoute,
     LogKind,
     Meaning,
     Profile,
@@ -19,6 +20,7 @@ from pipeline.catalog.uses import uses
 __all__ = [
     "Answers",
     "Api",
+    "EditRoute",
     "LogKind",
     "Meaning",
     "ModelSpec",

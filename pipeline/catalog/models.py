@@ -55,6 +55,7 @@ class Parameters(_Data):
 
     Attributes:
         images: How many input images an edit may have; 0 where the model only draws.
+        edit_safety_tolerance: The most an edit may ask for, where that is less than for a generation.
     """
 
     ratio: Shape | None = None
@@ -63,6 +64,7 @@ class Parameters(_Data):
     format: Choice
     prompt_upsampling: Switch | None = None
     images: int = Field(0, ge=0, le=8)
+    edit_safety_tolerance: int | None = Field(None, ge=0)
 
 
 class ModelSpec(_Data):

@@ -12,6 +12,7 @@ from pipeline.catalog.amounts import Usd
 
 Wire = Literal["flat", "extra_body", "both"]
 LogKind = Literal["one-api"]
+EditRoute = Literal["json", "multipart"]
 Api = Literal["images", "bfl"]
 Answers = Literal["url", "b64"]
 Sizes = Literal["size", "width_height"]
@@ -60,6 +61,7 @@ class Profile(BaseModel):
         avoid: Hosts that are refused, each with the reason.
         api_key_env: The environment variable that holds the key; empty when none is needed.
         wire: Where Flux parameters travel: at the top level of the body, inside a literal ``extra_body``, or both.
+        edits: How input images travel: inside the JSON, or as a form to ``/images/edits``, which takes one.
         answers: How pictures are asked to come (``response_format``); None where that is not asked.
         sizes: How a size is asked for, of models that want one instead of a ratio.
         ratio_models: Models that take a ratio here, although the catalog says a size.
@@ -84,6 +86,7 @@ class Profile(BaseModel):
     avoid: dict[str, str] = Field(default_factory=dict)
     api_key_env: str
     wire: Wire
+    edits: EditRoute = "json"
     answers: Answers | None = None
     sizes: Sizes = "size"
     ratio_models: frozenset[str] = Field(default=frozenset(), strict=False)

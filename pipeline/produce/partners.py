@@ -1,10 +1,10 @@
 """Whom a producer deals with and on what terms: the seams that tests and other ledgers fit into."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.job import Job, PictureRequest
+from pipeline.job import InputImage, Job, PictureRequest
 from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
 from pipeline.produce.pace import Lesson
 from pipeline.provider import Answer, Ticket
@@ -13,8 +13,10 @@ from pipeline.provider import Answer, Ticket
 class Shop(Protocol):
     """Where pictures are bought."""
 
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer | Ticket:
-        """Ask for one picture; a ticket is what there is of it while it is still being made.
+    async def buy(
+        self, request: PictureRequest, *, first_byte_s: float, images: Sequence[InputImage] = ()
+    ) -> Answer | Ticket:
+        """Ask for one picture, made from ``images`` if there are any; a ticket is what there is of it while it is made.
 
         Raises:
             ProviderError: There is none, and what that means for the money.

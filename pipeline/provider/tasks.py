@@ -1,13 +1,17 @@
 """The only client of the vendor's own API: submits a task, and asks after it until its picture is ready."""
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeGuard
 
+import anyio.to_thread
+
 from pipeline.catalog import Meaning, Sizes
 from pipeline.clock import Clock
-from pipeline.job import PictureRequest
+from pipeline.job import InputImage, PictureRequest
 from pipeline.provider.answers import NoPictureError, picture_of
 from pipeline.provider.classify import classify, rules_of
 from pipeline.provider.client import Answer, Poster
@@ -90,16 +94,15 @@ class TaskClient:
         self._ratio_models = ratio_models
         self._rules = rules_of(codes)
 
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Ticket:
+    async def buy(self, request: PictureRequest, *, first_byte_s: float, images: Sequence[InputImage] = ()) -> Ticket:
         """Submit one task, once. Only a lost answer to this leaves the money unknown.
 
         Raises:
             ProviderError: It was not taken; the class says why, and what happened to the money.
         """
-        body = task_body(request, sizes=self._sizes, ratio_models=self._ratio_models)
         timeouts = replace(self._timeouts, first_byte_s=first_byte_s)
         try:
-            response = await self._poster.post_json(f"/{request.model}", body, timeouts=timeouts)
+            response = await self._post(request, images, timeouts)
         except NeverSentError as error:
             raise UnreachableError(error.message, kind=error.kind) from error
         except LostError as error:
@@ -111,6 +114,14 @@ class TaskClient:
             kind = "" if document or response.complete else "incomplete"
             raise classify(response, wall=now, kind=kind, own_rules=self._rules)
         return Ticket(task=task, polling_url=self._polling_url(document, task), submitted_at=now)
+
+    async def _post(self, request: PictureRequest, images: Sequence[InputImage], timeouts: ApiTimeouts) -> ApiResponse:
+        path = f"/{request.model}"
+        write = partial(task_body, request, sizes=self._sizes, ratio_models=self._ratio_models, images=images)
+        if not images:
+            return await self._poster.post_json(path, write(), timeouts=timeouts)
+        document = await anyio.to_thread.run_sync(lambda: json.dumps(write()).encode())
+        return await self._poster.post_document(path, document, timeouts=timeouts)
 
     async def collect(self, ticket: Ticket) -> Answer:
         """Ask after a task until its picture is ready.

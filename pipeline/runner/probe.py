@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pipeline.catalog import Profile, models
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ConfigurationError, UsageError
+from pipeline.job import InputImage
 from pipeline.ledger import Ledger, Row
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
@@ -151,6 +152,16 @@ class _Tap:
         self.response = await self._poster.post_json(path, body, timeouts=timeouts)
         self.took_s = self._clock.monotonic() - began
         return self.response
+
+    async def post_document(self, path: str, document: bytes, *, timeouts: ApiTimeouts) -> ApiResponse:
+        """Post an edit once; a probe asks for none."""
+        return await self._poster.post_document(path, document, timeouts=timeouts)
+
+    async def post_form(
+        self, path: str, fields: Mapping[str, str], *, name: str, image: InputImage, timeouts: ApiTimeouts
+    ) -> ApiResponse:
+        """Post an edit once; a probe asks for none."""
+        return await self._poster.post_form(path, fields, name=name, image=image, timeouts=timeouts)
 
 
 def _on_its_side(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import aiohttp
 import anyio
 
+from pipeline.job import InputImage
 from pipeline.transport.body import inflate, read_whole
 from pipeline.transport.faults import FAULTS, broken, translate
 from pipeline.transport.origins import parse_base_url
@@ -147,7 +148,29 @@ class ApiTransport:
             NeverSentError: Surely no byte of the request left.
             LostError: It may have arrived; no answer came.
         """
-        response = await self._send(path, json.dumps(payload).encode(), timeouts)
+        return await self.post_document(path, json.dumps(payload).encode(), timeouts=timeouts)
+
+    async def post_document(self, path: str, document: bytes, *, timeouts: ApiTimeouts) -> ApiResponse:
+        """Post JSON that is written already; as ``post_json``."""
+        # What is given as bytes is written in one go.
+        body = document if len(document) <= _IN_ONE_GO_BYTES else io.BytesIO(document)
+        return await self._post(path, body, timeouts, {"Content-Type": "application/json"})
+
+    async def post_form(
+        self, path: str, fields: Mapping[str, str], *, name: str, image: InputImage, timeouts: ApiTimeouts
+    ) -> ApiResponse:
+        """Post a form with one image, in the field of that ``name``; otherwise as ``post_json``."""
+        form = aiohttp.FormData(default_to_multipart=True)
+        for field_name, value in fields.items():
+            form.add_field(field_name, value)
+        filename = f"image.{image.media.rpartition('/')[2]}"
+        form.add_field(name, io.BytesIO(image.data), filename=filename, content_type=image.media)
+        return await self._post(path, form, timeouts, {})
+
+    async def _post(
+        self, path: str, body: bytes | io.BytesIO | aiohttp.FormData, timeouts: ApiTimeouts, headers: Mapping[str, str]
+    ) -> ApiResponse:
+        response = await self._send(path, body, timeouts, headers)
         try:
             began = anyio.current_time()
             body, complete = await read_whole(
@@ -167,7 +190,9 @@ class ApiTransport:
             reading_s=reading_s,
         )
 
-    async def _send(self, path: str, body: bytes, timeouts: ApiTimeouts) -> aiohttp.ClientResponse:
+    async def _send(
+        self, path: str, data: bytes | io.BytesIO | aiohttp.FormData, timeouts: ApiTimeouts, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("the transport is not open; use it as an async context manager")
         attempt = _Attempt(timeouts.first_byte_s)
@@ -177,8 +202,8 @@ class ApiTransport:
             try:
                 return await self._session.post(
                     self._base_url + path,
-                    data=body if len(body) <= _IN_ONE_GO_BYTES else io.BytesIO(body),  # bytes are written in one go
-                    headers={"Content-Type": "application/json"},
+                    data=data,
+                    headers=headers,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(
                         total=None, connect=timeouts.connect_s, sock_connect=timeouts.connect_s

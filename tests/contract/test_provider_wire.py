@@ -29,7 +29,7 @@ from typing import Any, Literal
 import anyio
 import pytest
 
-from pipeline.job import PictureRequest
+from pipeline.job import InputImage, PictureRequest
 from pipeline.provider import (
     AnswerLostError,
     BadKeyError,
@@ -66,6 +66,14 @@ class FakeTransport:
 
     async def post_json(self, path: str, payload: Mapping[str, Any], *, timeouts: ApiTimeouts) -> ApiResponse:
         return self.response
+
+    async def post_document(self, path: str, document: bytes, *, timeouts: ApiTimeouts) -> ApiResponse:
+        raise AssertionError("nothing here is edited")
+
+    async def post_form(
+        self, path: str, fields: Mapping[str, str], *, name: str, image: InputImage, timeouts: ApiTimeouts
+    ) -> ApiResponse:
+        raise AssertionError("nothing here is edited")
 
 
 @asynccontextmanager

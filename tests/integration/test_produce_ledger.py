@@ -1,6 +1,6 @@
 """The producer and the planner on a real ledger: what another process could read at each moment."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from pipeline.clock import SystemClock
-from pipeline.job import Job, PictureRequest
+from pipeline.job import InputImage, Job, PictureRequest
 from pipeline.ledger import Caps, Ledger, LedgerWriter, Policy, Reservation, Run, Tally
 from pipeline.produce import Halt, Order, Planner, Producer, Seller, Terms
 from pipeline.provider import Answer, AnswerLostError, OverloadedError, RefusedError
@@ -45,7 +45,7 @@ class FakeShop:
     script: dict[str, list[Exception]] = field(default_factory=dict)
     seen: list[tuple[list[str], tuple[int, int, int]]] = field(default_factory=list)
 
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+    async def buy(self, request: PictureRequest, *, first_byte_s: float, images: Sequence[InputImage] = ()) -> Answer:
         self.seen.append((self.books.states(), self.books.money()))
         await anyio.lowlevel.checkpoint()
         faults = self.script.get(request.prompt, [])

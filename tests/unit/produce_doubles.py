@@ -1,12 +1,13 @@
 """What the producer's tests share: a clock, a shop, a book and a delivery that do as they are told."""
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
-from pipeline.job import Job, PictureRequest, job_key
+from pipeline.job import InputImage, Job, PictureRequest, job_key
 from pipeline.ledger import CapReached, Reservation, Run
 from pipeline.produce import Order
 from pipeline.provider import Answer
@@ -130,7 +131,7 @@ class FakeShop:
         self._clock = clock
         self._log = log
 
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+    async def buy(self, request: PictureRequest, *, first_byte_s: float, images: Sequence[InputImage] = ()) -> Answer:
         self.asked.append(request.prompt)
         self.asked_at.append(self._clock.now)
         self.waited_s.append(first_byte_s)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.job import PictureRequest, digest_of, job_key
+from pipeline.job import PictureRequest, Stitch, digest_of, job_key
 from pipeline.ratio import Ratio
 
 REQUEST = PictureRequest(
@@ -69,8 +69,29 @@ def test_the_order_of_input_images_matters() -> None:
     assert _key(replace(REQUEST, inputs=(one, other))) != _key(replace(REQUEST, inputs=(other, one)))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"background": "#000000"},
+        {"stitch": None},
+        {"stitch": Stitch(gap=1)},
+        {"stitch": Stitch(height=512)},
+        {"stitch": Stitch(height="max")},
+        {"stitch": Stitch(direction="vertical")},
+    ],
+)
+def test_how_inputs_are_stitched_is_in_the_key(change: dict[str, Any]) -> None:
+    edit = replace(REQUEST, inputs=("aa" * 32, "bb" * 32), stitch=Stitch(), background="#ffffff")
+    assert _key(replace(edit, **change)) != _key(edit)
+
+
+def test_a_generations_identity_is_what_it_was_before_there_were_edits() -> None:
+    assert "stitch" not in REQUEST.identity()
+
+
 def test_the_identity_is_plain_json_and_names_every_field() -> None:
-    identity = REQUEST.identity()
+    edit = replace(REQUEST, inputs=("aa" * 32,), stitch=Stitch(), background="#ffffff")
+    identity = edit.identity()
     assert json.loads(json.dumps(identity)) == identity
     assert set(identity) == set(PictureRequest.__slots__)
 

@@ -38,7 +38,7 @@ class FakeDesk:
 
 
 class FakeTaskShop:
-    async def buy(self, request: object, *, first_byte_s: float) -> Ticket:
+    async def buy(self, request: object, *, first_byte_s: float, images: object = ()) -> Ticket:
         return TICKET
 
 

@@ -1,12 +1,14 @@
 """The body of a request, row by row of the wire facts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipeline.catalog import Wire
-from pipeline.job import PictureRequest
+from pipeline.job import InputImage, PictureRequest, Stitch
 from pipeline.provider import request_body
+from pipeline.provider.requests import edit_form, task_body
 from pipeline.ratio import Ratio
 
 FULL = PictureRequest(
@@ -50,11 +52,41 @@ def test_what_is_none_is_left_out_and_the_format_is_always_there() -> None:
     }
 
 
-def test_input_images_are_refused_rather_than_dropped() -> None:
-    """Dropping them would pay for a picture nobody asked for."""
-    request = PictureRequest(model="m", prompt="p", ratio=None, inputs=("0" * 64,))
+IMAGE = InputImage(data=b"one", media="image/png")
+EDIT = replace(BARE, inputs=("0" * 64, "1" * 64))
+
+
+def test_input_images_are_data_urls_and_are_numbered_from_the_second() -> None:
+    body = request_body(EDIT, wire="flat", images=(IMAGE, InputImage(data=b"two", media="image/jpeg")))
+    assert body["input_image"] == "data:image/png;base64,b25l"
+    assert body["input_image_2"] == "data:image/jpeg;base64,dHdv"
+    assert "input_image_1" not in body
+
+
+def test_the_vendors_own_api_has_images_as_plain_base64() -> None:
+    request = replace(EDIT, inputs=EDIT.inputs[:1])
+    assert task_body(request, sizes="size", ratio_models=(), images=[IMAGE])["input_image"] == "b25l"
     with pytest.raises(ValueError):
-        request_body(request, wire="flat")
+        task_body(request, sizes="size", ratio_models=())
+
+
+def test_a_form_has_texts_and_one_image() -> None:
+    request = replace(FULL, inputs=EDIT.inputs, stitch=Stitch())
+    fields, image = edit_form(request, [IMAGE])
+    assert image is IMAGE
+    assert fields["prompt_upsampling"] == "false"
+    assert fields["seed"] == "0"
+    assert fields["prompt"] == "A cat"
+    assert "input_image" not in fields
+    with pytest.raises(ValueError):
+        edit_form(EDIT, [IMAGE, IMAGE])
+
+
+@pytest.mark.parametrize(("request_", "images"), [(EDIT, ()), (EDIT, (IMAGE,)), (BARE, (IMAGE,))])
+def test_input_images_are_never_dropped(request_: PictureRequest, images: tuple[InputImage, ...]) -> None:
+    """Dropping them would pay for a picture nobody asked for."""
+    with pytest.raises(ValueError):
+        request_body(request_, wire="flat", images=images)
 
 
 def _shaped(model: str, **more: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 import random
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,7 +22,7 @@ from pipeline.deliver import (
     StoredPicture,
     run_pool,
 )
-from pipeline.job import Job, PictureRequest
+from pipeline.job import InputImage, Job, PictureRequest
 from pipeline.ledger import Reservation
 from pipeline.produce import Halt, Order, Producer, Seller, Terms
 from pipeline.provider import Answer, ThrottledError
@@ -129,7 +130,7 @@ class _Shop:
         self._scenario, self._link, self._clock, self._chance = scenario, link, clock, chance
         self._in_flight = 0
 
-    async def buy(self, request: PictureRequest, *, first_byte_s: float) -> Answer:
+    async def buy(self, request: PictureRequest, *, first_byte_s: float, images: Sequence[InputImage] = ()) -> Answer:
         scenario, chance = self._scenario, self._chance
         if self._in_flight >= scenario.at_once:
             await anyio.sleep(0.2)
