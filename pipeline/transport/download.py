@@ -49,12 +49,12 @@ class DownloadTransport:
     """
 
     def __init__(
-        self, *, own_origin: str, allow_hosts: Sequence[str] = (), connect_s: float = 10, read_s: float = 30
+        self, *, own_origin: str | None, allow_hosts: Sequence[str] = (), connect_s: float = 10, read_s: float = 30
     ) -> None:
         """Say where the provider is; nothing is opened yet.
 
         Args:
-            own_origin: The provider's base URL, of which scheme, host and port count.
+            own_origin: The provider's base URL, of which scheme, host and port count; None for what is not its own.
             allow_hosts: ``host`` or ``host:port``, reached without TLS or at a private address if they ask for it.
             connect_s: Seconds for name, connection and TLS together.
             read_s: Seconds from the connection to the headers, and between two chunks.

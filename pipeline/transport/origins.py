@@ -94,21 +94,22 @@ class Reach:
     """What may be reached without TLS or at a private address: the provider's own origin, and the allowed hosts.
 
     Attributes:
-        own: The provider's own origin.
+        own: The provider's own origin; None where nothing of it is to be had.
         allowed: Hosts with a port, or with None for any port.
     """
 
-    own: Origin
+    own: Origin | None
     allowed: frozenset[tuple[str, int | None]]
 
     @classmethod
-    def of(cls, own_origin: str, allow_hosts: Sequence[str]) -> Self:
+    def of(cls, own_origin: str | None, allow_hosts: Sequence[str]) -> Self:
         """Read the provider's base URL, and entries ``host`` or ``host:port`` (``[::1]:port`` for an IPv6 address).
 
         Raises:
             ConfigurationError: One of them cannot be read.
         """
-        return cls(own=parse_base_url(own_origin).origin, allowed=frozenset(map(_allowed, allow_hosts)))
+        own = None if own_origin is None else parse_base_url(own_origin).origin
+        return cls(own=own, allowed=frozenset(map(_allowed, allow_hosts)))
 
     def permits(self, origin: Origin) -> bool:
         """Whether the guard steps aside for this origin."""

@@ -1,0 +1,30 @@
+"""Input images: found, fetched, proven, stitched and made ready. Knows nothing of what is bought with them."""
+
+from pipeline.inputs.darkroom import Darkroom, ReadyInput
+from pipeline.inputs.decoding import MAX_BYTES, MAX_PIXELS, Look, read_colour
+from pipeline.inputs.faults import InputError, is_url, named
+from pipeline.inputs.files import Found, require
+from pipeline.inputs.finder import Finder, Seen
+from pipeline.inputs.stitching import canvas_of, parts_of, reduced_size
+from pipeline.inputs.store import FOLDER, Store
+
+__all__ = [
+    "FOLDER",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "Darkroom",
+    "Finder",
+    "Found",
+    "InputError",
+    "Look",
+    "ReadyInput",
+    "Seen",
+    "Store",
+    "canvas_of",
+    "is_url",
+    "named",
+    "parts_of",
+    "read_colour",
+    "reduced_size",
+    "require",
+]

@@ -1,0 +1,167 @@
+"""The only module that decides what bytes will do as an input image, and makes pixels of them."""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO, Literal
+
+from PIL import ExifTags, Image, ImageColor, ImageOps
+
+from pipeline.inputs.faults import InputError
+
+#: What the provider takes (wire facts); the smaller reading of "20 MB".
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 20_000_000
+
+Media = Literal["image/jpeg", "image/png", "image/webp"]
+_MAGIC: tuple[tuple[bytes, Media], ...] = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"RIFF", "image/webp"),
+)
+_HEAD_BYTES = 16
+#: Where a file's own end is looked for: cameras put things of their own behind it.
+_TAIL_BYTES = 65_536
+_ENDS: dict[Media, bytes] = {"image/jpeg": b"\xff\xd9", "image/png": b"IEND"}
+#: EXIF orientations that turn a picture by a quarter.
+_LYING = frozenset({5, 6, 7, 8})
+_PLAIN_MODES = frozenset({"RGB", "L"})
+
+# Pillow promises no closed set of what a damaged file raises.
+_FAULTS = (
+    Warning,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What an input image's head says.
+
+    Attributes:
+        media: What its bytes are, whatever its name says.
+        width: In pixels, upright.
+        height: In pixels, upright.
+        plain: Whether it may be sent as it is: upright, opaque, of eight bits, grey or red, green and blue.
+    """
+
+    media: Media
+    width: int
+    height: int
+    plain: bool
+
+
+def read_colour(text: str) -> str:
+    """Take a colour by name or as ``#rrggbb``; gives ``#rrggbb``.
+
+    Raises:
+        ValueError: It is none, or a transparent one.
+    """
+    value = ImageColor.getrgb(text)
+    if len(value) != 3:
+        raise ValueError("a background is opaque")
+    return "#{:02x}{:02x}{:02x}".format(*value)
+
+
+def sniff(head: bytes) -> Media:
+    """What a file is, by its first 16 bytes.
+
+    Raises:
+        InputError: None of the three.
+    """
+    for magic, media in _MAGIC:
+        if head.startswith(magic) and (media != "image/webp" or head[8:12] == b"WEBP"):
+            return media
+    if not head:
+        raise InputError("input_unfit", "is empty")
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
+        raise InputError("input_unfit", "is a page, not a PNG, JPEG or WebP picture")
+    raise InputError("input_unfit", "is not a PNG, JPEG or WebP picture")
+
+
+def look_at(file: IO[bytes], size_bytes: int) -> Look:
+    """Read a file's head and look for its end; a fraction of a millisecond. Only ``upright`` reads all pixels.
+
+    Raises:
+        InputError: It is empty, too large, cut off, animated, or no picture.
+    """
+    if size_bytes > MAX_BYTES:
+        raise InputError("input_unfit", f"has {size_bytes:,} bytes; at most {MAX_BYTES:,} are taken")
+    media = sniff(file.read(_HEAD_BYTES))
+    file.seek(max(0, size_bytes - _TAIL_BYTES))
+    if _cut(file.read(_TAIL_BYTES), media):
+        raise InputError("input_unfit", "is cut off: its end is missing")
+    file.seek(0)
+    try:
+        with _opened(file, media) as image:
+            return _look(image, media)
+    except _FAULTS as exc:
+        raise _undecodable(exc) from exc
+
+
+def upright(data: bytes, background: str) -> Image.Image:
+    """Decode all of a picture: turned as its EXIF says, flattened on the background, red, green and blue.
+
+    Raises:
+        InputError: It is not whole, or not a picture.
+    """
+    media = sniff(data[:_HEAD_BYTES])
+    try:
+        with _opened(BytesIO(data), media) as image:
+            _look(image, media)
+            image.load()
+            return _flat(ImageOps.exif_transpose(image), background)
+    except _FAULTS as exc:
+        raise _undecodable(exc) from exc
+
+
+def _opened(file: IO[bytes], media: Media) -> Image.Image:
+    return Image.open(file, formats=[media.rpartition("/")[2].upper()])
+
+
+def _look(image: Image.Image, media: Media) -> Look:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise InputError("input_unfit", f"has {width}x{height} pixels; at most {MAX_PIXELS:,} are taken")
+    # A JPEG's further pictures are a camera's previews, not an animation.
+    frames = 1 if media == "image/jpeg" else int(getattr(image, "n_frames", 1))
+    if frames > 1:
+        raise InputError("input_unfit", f"is animated: {frames} pictures in one file")
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if orientation in _LYING:
+        width, height = height, width
+    plain = orientation in {0, 1} and image.mode in _PLAIN_MODES and "transparency" not in image.info
+    return Look(media=media, width=width, height=height, plain=plain)
+
+
+def _flat(image: Image.Image, background: str) -> Image.Image:
+    if image.mode in {"I", "I;16", "I;16B", "I;16L"}:  # sixteen bits of grey, which convert() would clip
+        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        under = Image.new("RGBA", image.size, background)
+        under.alpha_composite(over)
+        image = under
+    return image.convert("RGB")
+
+
+def _cut(tail: bytes, media: Media) -> bool:
+    return media in _ENDS and _ENDS[media] not in tail
+
+
+def _undecodable(exc: BaseException) -> InputError:
+    told = " ".join(str(exc).split())[:200] or type(exc).__name__
+    return InputError("input_unfit", f"cannot be decoded: {told}")

@@ -1,0 +1,84 @@
+"""The only module that fetches input images: through the guarded downloader, into the store, within bounds."""
+
+import hashlib
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+
+from pipeline.inputs.decoding import MAX_BYTES
+from pipeline.inputs.faults import InputError
+from pipeline.inputs.store import Store
+from pipeline.transport import Download, ForbiddenAddressError, LostError, TransportError
+
+#: For all of an image, in seconds; 20 MB at 170 KB/s.
+WITHIN_S = 120.0
+#: Fetched at the same time.
+AT_ONCE = 8
+#: A fetch that breaks off is begun anew; it costs nothing.
+_TRIES = 3
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Downloader(Protocol):
+    """What fetching needs of a transport; see ``pipeline.transport.DownloadTransport``."""
+
+    def get(self, url: str) -> AbstractAsyncContextManager[Download]:
+        """Ask for a URL."""
+        ...
+
+
+async def fetch(url: str, transport: Downloader, store: Store) -> tuple[Path, str]:
+    """Fetch an image into the store; where it is, and its SHA-256.
+
+    Raises:
+        InputError: It cannot be had, or is too large.
+    """
+    for tried in range(1, _TRIES + 1):
+        try:
+            with anyio.fail_after(WITHIN_S):
+                return await _fetch_once(url, transport, store)
+        except ForbiddenAddressError as exc:
+            raise InputError("input_forbidden", exc.message) from exc
+        except (TimeoutError, TransportError, _AgainError) as exc:
+            if tried == _TRIES or not isinstance(exc, LostError | _AgainError | TimeoutError):
+                told = "took too long" if isinstance(exc, TimeoutError) else str(exc)
+                raise InputError("input_unreachable", f"cannot be fetched: {told}", passing=True) from exc
+    raise AssertionError("the last try returns or raises")
+
+
+class _AgainError(Exception):
+    """The server may answer otherwise in a moment."""
+
+
+async def _fetch_once(url: str, transport: Downloader, store: Store) -> tuple[Path, str]:
+    async with transport.get(url) as download:
+        if download.status in _BUSY:
+            raise _AgainError(f"HTTP {download.status}")
+        if download.status != 200:
+            raise InputError("input_unreachable", f"cannot be fetched: HTTP {download.status}")
+        if download.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+            raise InputError("input_unfit", "comes packed, though nobody asked for that")
+        return await _keep(download, store)
+
+
+async def _keep(download: Download, store: Store) -> tuple[Path, str]:
+    part = await anyio.to_thread.run_sync(store.spare)
+    digest, size = hashlib.sha256(), 0
+    try:
+        async with await anyio.open_file(part, "xb") as file:
+            async for chunk in download.chunks:
+                size += len(chunk)
+                if size > MAX_BYTES:
+                    raise InputError("input_unfit", f"has more than {MAX_BYTES:,} bytes, which is what is taken")
+                digest.update(chunk)
+                await file.write(chunk)
+        if download.length is not None and size != download.length:
+            raise _AgainError(f"{size} of {download.length} bytes came")
+        return await anyio.to_thread.run_sync(store.take, part, digest.hexdigest()), digest.hexdigest()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(store.drop, part)
+        raise

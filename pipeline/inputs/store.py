@@ -1,0 +1,80 @@
+"""The only module that knows ``.inputs/``: what was fetched from URLs, under its digest, within bounds."""
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: In the output folder. What is in it can be fetched again, so it may be removed at any time.
+FOLDER = ".inputs"
+#: More than this is not kept: the oldest goes.
+MAX_STORE_BYTES = 4 << 30
+#: So much is let go at a time, so that not every file costs a look through the folder.
+_SPARE = 8
+
+
+@dataclass(slots=True)
+class Store:
+    """A folder of input images, named by their SHA-256. Every method blocks; call from a thread.
+
+    Attributes:
+        output: The output folder.
+        limit_bytes: The most that is kept.
+    """
+
+    output: Path
+    limit_bytes: int = MAX_STORE_BYTES
+    _held: int | None = field(default=None, init=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is; made when something is put into it."""
+        return self.output / FOLDER
+
+    def path(self, sha256: str) -> Path:
+        """Where an image of that digest is, if it is there."""
+        return self.folder / sha256[:2] / sha256
+
+    def spare(self) -> Path:
+        """A free name for bytes on their way in."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / f"{secrets.token_hex(8)}.part"
+
+    def take(self, part: Path, sha256: str) -> Path:
+        """Keep what came, under its digest."""
+        kept = self.path(sha256)
+        kept.parent.mkdir(exist_ok=True)
+        part.replace(kept)
+        self._bound(kept)
+        return kept
+
+    def drop(self, part: Path) -> None:
+        """Let go of what came."""
+        part.unlink(missing_ok=True)
+
+    def _bound(self, kept: Path) -> None:
+        if self._held is not None:
+            self._held += kept.stat().st_size
+            if self._held <= self.limit_bytes:
+                return
+        files = sorted(self._files())
+        self._held = sum(size for _, size, _ in files)
+        goal = self.limit_bytes - self.limit_bytes // _SPARE if self._held > self.limit_bytes else self._held
+        for _, size, path in files:
+            if self._held <= goal:
+                return
+            if path != kept:
+                path.unlink(missing_ok=True)
+                self._held -= size
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """What is there: its age, its size, and where. A part is old when the process that made it must be dead."""
+        found = []
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(OSError):
+                    facts = path.stat(follow_symlinks=False)
+                    found.append((facts.st_mtime, facts.st_size, path))
+        return found
