@@ -5,6 +5,8 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
+from PIL import Image
+
 from pipeline.simulator.lettering import letter
 from pipeline.simulator.scenes import paint_scene
 
@@ -19,6 +21,7 @@ class Recipe:
         ratio: As it was asked, for the caption.
         width: In pixels, as drawn.
         height: In pixels, as drawn.
+        input_small: A small copy of the input image, which is then what the picture shows; empty: a scene is drawn.
     """
 
     model: str
@@ -30,6 +33,7 @@ class Recipe:
     width: int
     height: int
     image_format: ImageFormat
+    input_small: bytes = b""
 
 
 def draw_picture(recipe: Recipe) -> bytes:
@@ -37,7 +41,8 @@ def draw_picture(recipe: Recipe) -> bytes:
     # Text seeds a Random through SHA-512, so the scene is the same on every machine, and any integer is a seed.
     asked = (recipe.model, recipe.prompt, recipe.ratio, recipe.seed, recipe.safety_tolerance, recipe.prompt_upsampling)
     source = random.Random(ascii(asked))
-    scene = paint_scene((recipe.width, recipe.height), source)
+    size = (recipe.width, recipe.height)
+    scene = _input(recipe.input_small, size) if recipe.input_small else paint_scene(size, source)
     image = letter(scene, recipe.prompt, f"{recipe.model}, {recipe.ratio}, seed {recipe.seed}")
     encoded = io.BytesIO()
     if recipe.image_format == "png":
@@ -45,3 +50,8 @@ def draw_picture(recipe: Recipe) -> bytes:
     else:
         image.save(encoded, "JPEG", quality=88)
     return encoded.getvalue()
+
+
+def _input(small: bytes, size: tuple[int, int]) -> Image.Image:
+    with Image.open(io.BytesIO(small)) as image:
+        return image.convert("RGB").resize(size, Image.Resampling.BICUBIC)

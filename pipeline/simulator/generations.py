@@ -5,8 +5,9 @@ import hmac
 import json
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,10 +16,11 @@ from aiohttp import web
 from pipeline.simulator.account import Account
 from pipeline.simulator.answers import Answers
 from pipeline.simulator.drawing import ImageFormat, Recipe
+from pipeline.simulator.edits import Sitter, fetch_input, read_form
 from pipeline.simulator.faults import FaultPlan, Stage
 from pipeline.simulator.gallery import Exhibit
 from pipeline.simulator.gate import Gate
-from pipeline.simulator.orders import Order, read_order, size_of
+from pipeline.simulator.orders import Order, order_of, read_order, size_of
 from pipeline.simulator.refusals import RefusalError, gateway_page, refusal_for
 from pipeline.simulator.settings import SimulatorSettings
 from pipeline.simulator.wire import REQUEST_ID, Wire, hand_over
@@ -53,13 +55,32 @@ class Generations:
         if request.content_type != "application/json":
             raise RefusalError(415, "The Content-Type must be application/json")
         order = read_order(await request.read(), self.settings.wire)
+        return await self._serve(request, order, [partial(fetch_input, text) for text in order.inputs])
+
+    async def post_edit(self, request: web.Request) -> web.StreamResponse:
+        """Answer one edit that comes as a form.
+
+        Raises:
+            RefusalError: It is refused, unbilled.
+        """
+        self.requests += 1
+        check_key(request, self.settings.keys)
+        fields, image = await read_form(request)
+        return await self._serve(request, order_of(fields, "flat", edit=True), [lambda: image])
+
+    async def _serve(
+        self, request: web.Request, order: Order, inputs: Sequence[Callable[[], bytes]]
+    ) -> web.StreamResponse:
         price_microusd = self.settings.prices_microusd.get(order.model)
         if price_microusd is None:
             raise refusal_for("model_gone")
         with self.gate.admitted():
-            return await self._produce(request, order, price_microusd)
+            sitters = [await self.answers.studio.look(each) for each in inputs]
+            return await self._produce(request, order, price_microusd, sitters)
 
-    async def _produce(self, request: web.Request, order: Order, price_microusd: int) -> web.StreamResponse:
+    async def _produce(
+        self, request: web.Request, order: Order, price_microusd: int, sitters: Sequence[Sitter]
+    ) -> web.StreamResponse:
         match self.plan.pick(Stage.BEFORE_CHARGE, order.markers, order.prompt):
             case None:
                 pass
@@ -74,7 +95,7 @@ class Generations:
         charge = self.account.charge(
             model=order.model, prompt=order.prompt, microusd=price_microusd, request_id=request[REQUEST_ID]
         )
-        body = await self.answers.body(self.exhibit(order), order, charge, request)
+        body = await self.answers.body(self.exhibit(order, sitters), order, charge, request)
         fault = self.plan.pick(Stage.AFTER_CHARGE, order.markers, order.prompt)
         if fault is not None:
             return await self.spoil(fault, request, body, charge.request_id)
@@ -90,11 +111,21 @@ class Generations:
             return median
         return self.source.lognormvariate(math.log(median), self.settings.latency_spread)
 
-    def exhibit(self, order: Order) -> Exhibit:
+    async def sitters(self, order: Order) -> list[Sitter]:
+        """Look at an order's input images.
+
+        Raises:
+            RefusalError: One will not do.
+        """
+        return [await self.answers.studio.look(partial(fetch_input, text)) for text in order.inputs]
+
+    def exhibit(self, order: Order, sitters: Sequence[Sitter] = ()) -> Exhibit:
         """What is drawn for an order."""
         flaws = self.plan.pick_all(Stage.PICTURE, order.markers, order.prompt)
-        ratio = order.aspect_ratio if order.size is None else f"{order.size[0]}:{order.size[1]}"
-        width, height = order.size or size_of(order.aspect_ratio)
+        ratio = order.aspect_ratio or f"{sitters[0].width}:{sitters[0].height}"
+        if order.size is not None:
+            ratio = f"{order.size[0]}:{order.size[1]}"
+        width, height = order.size or size_of(ratio)
         if "wrong_shape" in flaws:
             width, height = size_of("1:1")
         image_format = order.output_format
@@ -112,6 +143,7 @@ class Generations:
             width=width // self.settings.scale,
             height=height // self.settings.scale,
             image_format=image_format,
+            input_small=sitters[0].small if sitters else b"",
         )
         content_type = "text/plain" if "wrong_content_type" in flaws else _CONTENT_TYPE[image_format]
         return Exhibit(recipe=recipe, content_type=content_type, markers=order.markers)

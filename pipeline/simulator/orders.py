@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from pipeline.simulator.drawing import ImageFormat
+from pipeline.simulator.edits import MAX_TOLERANCE, inputs_in
 from pipeline.simulator.faults import Marker, read_markers
 from pipeline.simulator.refusals import RefusalError, invalid
 from pipeline.simulator.settings import Wire
@@ -20,6 +21,7 @@ SIZES: tuple[tuple[int, int], ...] = (*_UPRIGHT, (1024, 1024), *((tall, wide) fo
 
 ResponseFormat = Literal["url", "b64_json"]
 _FLUX = ("aspect_ratio", "size", "width", "height", "seed", "safety_tolerance", "output_format", "prompt_upsampling")
+_IMAGES = ("input_image", *(f"input_image_{number}" for number in range(2, 9)))
 _SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 #: A side of a picture that is asked for by its size, in pixels.
 _LEAST_SIDE, _MOST_SIDE, _STEP = 64, 2048, 16
@@ -30,11 +32,12 @@ class Order:
     """One picture, as it was asked.
 
     Attributes:
-        aspect_ratio: As written, within 3:7 to 7:3.
+        aspect_ratio: As written, within 3:7 to 7:3; empty where an edit follows its input.
         size: Width and height in pixels, where that was asked for instead.
         seed: None where the provider may choose.
         response_format: None where the provider may choose.
         markers: The faults the prompt asks for.
+        inputs: The input images of an edit, as data or other URLs; a form's image is not among them.
     """
 
     model: str
@@ -47,6 +50,7 @@ class Order:
     prompt_upsampling: bool
     response_format: ResponseFormat | None
     markers: tuple[Marker, ...]
+    inputs: tuple[str, ...] = ()
 
 
 def read_order(body: bytes, wire: Wire) -> Order:
@@ -59,20 +63,32 @@ def read_order(body: bytes, wire: Wire) -> Order:
     Raises:
         RefusalError: It is not JSON, or not as the document says.
     """
-    asked = _read_object(body)
+    return order_of(_read_object(body), wire)
+
+
+def order_of(asked: dict[str, Any], wire: Wire, *, edit: bool = False) -> Order:
+    """Take what was read of a body, or of a form with an image in it (``edit``).
+
+    Raises:
+        RefusalError: It is not as the document says.
+    """
     if asked.get("n", 1) not in (1, None):
         raise invalid("n must be 1: one request, one image", "n")
     flux = _flux_parameters(asked, wire)
     prompt = _text(asked, "prompt")
     output_format: ImageFormat = _choice(flux, "output_format", ("jpeg", "png")) or "jpeg"
     response_format: ResponseFormat | None = _choice(asked, "response_format", ("url", "b64_json"))
+    inputs = inputs_in({"model": asked.get("model"), **flux})
     tolerance = _whole_number(flux, "safety_tolerance")
+    if (inputs or edit) and tolerance is not None and tolerance > MAX_TOLERANCE:
+        raise invalid(f"safety_tolerance must be from 0 to {MAX_TOLERANCE} with an input image", "safety_tolerance")
     if tolerance is not None and not 0 <= tolerance <= 6:
         raise invalid("safety_tolerance must be from 0 to 6", "safety_tolerance")
     return Order(
         model=_text(asked, "model"),
         prompt=prompt,
-        aspect_ratio=_ratio(flux),
+        aspect_ratio="" if (inputs or edit) and "aspect_ratio" not in flux else _ratio(flux),
+        inputs=tuple(inputs),
         size=_size(flux),
         seed=_whole_number(flux, "seed"),
         safety_tolerance=2 if tolerance is None else tolerance,
@@ -106,7 +122,7 @@ def _flux_parameters(asked: dict[str, Any], wire: Wire) -> dict[str, Any]:
     inside = nested if isinstance(nested, dict) and wire != "flat" else {}
     outside = asked if wire != "extra_body" else {}
     merged = inside | {name: value for name, value in outside.items() if value is not None}
-    return {name: merged[name] for name in _FLUX if merged.get(name) is not None}
+    return {name: merged[name] for name in (*_FLUX, *_IMAGES) if merged.get(name) is not None}
 
 
 def _text(asked: dict[str, Any], name: str) -> str:

@@ -142,6 +142,7 @@ class Simulator:
         router.add_post("/v1/images/generations", self._generations.post)
         router.add_post(r"/v1/{model:flux[\w.-]*}", self._tasks_api.post)
         router.add_get("/v1/get_result", self._tasks_api.get, allow_head=False)
+        router.add_post("/v1/images/edits", self._generations.post_edit)
         router.add_get("/v1/models", self._get_models, allow_head=False)
         router.add_get("/api/log/self", self._logbook.get, allow_head=False)
         for folder in ("delivery", "moved"):

@@ -3,13 +3,14 @@
 import json
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from pipeline.simulator.account import Charge
+from pipeline.simulator.edits import Sitter
 from pipeline.simulator.faults import Stage
 from pipeline.simulator.gallery import Exhibit
 from pipeline.simulator.generations import Generations, offers_key
@@ -96,13 +97,14 @@ class Tasks:
             raise RefusalError(404, "Not Found")
         order = read_order(_with_model(await request.read(), model), "flat")
         self._require_room(model)
+        sitters = await making.sitters(order)
         fault = making.plan.pick(Stage.BEFORE_CHARGE, order.markers, order.prompt)
         if fault == "lost_before_charge":
             return Wire(request, making.stopping).reset()
         if fault is not None:
             raise RefusalError(502, "Bad Gateway") if fault == "overload_502" else refusal_for(fault)
         making.account.require(price)
-        number, task = self._take(request, order, price)
+        number, task = self._take(request, order, price, sitters)
         answer = {"id": number, "polling_url": f"{request.url.origin()}/v1/get_result?id={number}"}
         spoilt = making.plan.pick(Stage.AFTER_CHARGE, order.markers, order.prompt)
         if spoilt is not None:
@@ -110,7 +112,7 @@ class Tasks:
             return await making.spoil(spoilt, request, answer, request[REQUEST_ID])
         return web.json_response(answer)
 
-    def _take(self, request: web.Request, order: Order, price: int) -> tuple[str, _Task]:
+    def _take(self, request: web.Request, order: Order, price: int, sitters: Sequence[Sitter]) -> tuple[str, _Task]:
         """Take a task; it is charged unless nothing will be drawn."""
         making, now = self.generations, self.wall()
         faults = making.plan.pick_all(Stage.TASK, order.markers, order.prompt)
@@ -125,7 +127,7 @@ class Tasks:
             begun=now,
             ready=now + (SLOW_S if "task_slow" in faults else making.latency_s()),
             end=end,
-            exhibit=making.exhibit(order),
+            exhibit=making.exhibit(order, sitters),
             charge=charge,
         )
         number = secrets.token_hex(16)
