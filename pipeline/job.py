@@ -3,7 +3,9 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pipeline.ratio import Ratio
 
@@ -145,3 +147,19 @@ def job_key(request: PictureRequest, *, repeat: int, edition: str, simulated: bo
 def digest_of(value: Any) -> str:
     """The SHA-256 (hex) of a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
     return hashlib.sha256(_CANONICAL.encode(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_url(source: str) -> bool:
+    """Whether an input is to be fetched, rather than read from a disk."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def named(source: str) -> str:
+    """What an input is called in messages: a URL without its query, which may be a signature, or a file's name."""
+    if not is_url(source):
+        return PurePath(source).name
+    try:
+        parts = urlsplit(source)
+    except ValueError:
+        return "the URL"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:300]

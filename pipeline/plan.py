@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.catalog import models
+from pipeline.inputs import Finder
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger import BatchName, JobState, Known, Ledger, Policy
 from pipeline.manifest import Manifest
@@ -174,6 +175,7 @@ def make_plan(
     concurrency: int,
     limit: int | None = None,
     resends_microusd: int = 0,
+    finder: Finder | None = None,
 ) -> Plan:
     """Read the whole manifest and hold it against the ledger.
 
@@ -182,13 +184,14 @@ def make_plan(
         budget_microusd: Of this manifest and edition, or None.
         limit: Only the first so many jobs.
         resends_microusd: What lost answers may cost once more.
+        finder: What looks at input images: keys are made of their digests.
     """
     counts: Counter[str] = Counter()
     bought: Counter[str] = Counter()
     wanted: dict[tuple[str, str], _Keys] = {}
     in_last_run = 0
     batch = BatchName(manifest=manifest.name, edition=manifest.edition, simulated=manifest.profile.simulated)
-    for row, known in _held_against(islice(manifest.jobs(placed=False), limit), batch, ledger):
+    for row, known in _held_against(islice(manifest.jobs(placed=False, finder=finder), limit), batch, ledger):
         in_last_run += known.in_last_run
         verdict = _verdict(row, known, policy)
         if verdict in {"new", "again"} and isinstance(row, Job):

@@ -16,6 +16,8 @@ from pipeline.ledger import AttemptMoney, JobState, Ledger, Story, StoryAttempt,
 from pipeline.money import format_usd
 from pipeline.report import to_json
 
+#: Told on lines of their own.
+_OF_INPUTS = frozenset({"inputs", "found_at", "stitch", "background"})
 #: How what is there now is told, beside the place where a picture was put.
 _FILES = {"ok": "there, and proven", "missing": "gone", "altered": "there, but not the bytes that were stored"}
 
@@ -47,8 +49,15 @@ def _facts(story: Story) -> Iterator[str]:
     """What it is, who wants it, what it cost, and what is there."""
     yield f"{story.key[:12]} {story.state}: {story.prompt}"
     asked = [story.model, story.ratio, None if story.seed is None else f"seed {story.seed}"]
-    asked += [f"{name} {value}" for name, value in sorted(story.parameters.items()) if value not in (None, [])]
+    told = {name: value for name, value in sorted(story.parameters.items()) if name not in _OF_INPUTS}
+    asked += [f"{name} {value}" for name, value in told.items() if value not in (None, [])]
     yield f"  asked    {', '.join(each for each in asked if each)}"
+    inputs = zip(story.parameters.get("inputs", []), story.parameters.get("found_at", []), strict=False)
+    for sha256, found_at in inputs:
+        yield f"  input    {found_at}, sha256 {sha256}"
+    if stitch := story.parameters.get("stitch"):
+        how = ", ".join(f"{name} {value}" for name, value in stitch.items())
+        yield f"  stitched {how}, on {story.parameters.get('background')}"
     for row in story.rows:
         yield f"  wanted   {_row(row)}"
     money = f"${format_usd(story.spend_microusd)} spent"

@@ -1,8 +1,7 @@
 """Input images: found, fetched, proven, stitched and made ready. Knows nothing of what is bought with them."""
 
-from pipeline.inputs.darkroom import Darkroom, ReadyInput
 from pipeline.inputs.decoding import MAX_BYTES, MAX_PIXELS, Look, read_colour
-from pipeline.inputs.faults import InputError, is_url, named
+from pipeline.inputs.faults import InputError
 from pipeline.inputs.files import Found, require
 from pipeline.inputs.finder import Finder, Seen
 from pipeline.inputs.stitching import canvas_of, parts_of, reduced_size
@@ -12,17 +11,13 @@ __all__ = [
     "FOLDER",
     "MAX_BYTES",
     "MAX_PIXELS",
-    "Darkroom",
     "Finder",
     "Found",
     "InputError",
     "Look",
-    "ReadyInput",
     "Seen",
     "Store",
     "canvas_of",
-    "is_url",
-    "named",
     "parts_of",
     "read_colour",
     "reduced_size",

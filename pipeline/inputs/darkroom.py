@@ -16,11 +16,11 @@ import anyio.to_thread
 from pipeline.errors import OutputError, StorageError
 from pipeline.inputs import files
 from pipeline.inputs.decoding import Look, look_at, upright
-from pipeline.inputs.faults import InputError, is_url, named
+from pipeline.inputs.faults import InputError
 from pipeline.inputs.fetching import Downloader, fetch
 from pipeline.inputs.stitching import encoded, reduced, stitched
 from pipeline.inputs.store import Store
-from pipeline.job import InputImage, Job, digest_of
+from pipeline.job import InputImage, Job, digest_of, is_url, named
 
 #: Decoding and resampling two pictures of 20 megapixels takes some 400 MB; more at once gains nothing.
 MAX_AT_WORK = 2

@@ -26,7 +26,7 @@ _TAIL_BYTES = 65_536
 _ENDS: dict[Media, bytes] = {"image/jpeg": b"\xff\xd9", "image/png": b"IEND"}
 #: EXIF orientations that turn a picture by a quarter.
 _LYING = frozenset({5, 6, 7, 8})
-_PLAIN_MODES = frozenset({"RGB", "L"})
+_PLAIN_MODES = frozenset({"RGB", "L", "P", "1"})
 
 # Pillow promises no closed set of what a damaged file raises.
 _FAULTS = (
@@ -55,7 +55,7 @@ class Look:
         media: What its bytes are, whatever its name says.
         width: In pixels, upright.
         height: In pixels, upright.
-        plain: Whether it may be sent as it is: upright, opaque, of eight bits, grey or red, green and blue.
+        plain: Whether it may be sent as it is: upright, opaque, and of eight bits or fewer, not of four inks.
     """
 
     media: Media

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pipeline.inputs.faults import InputError, is_url, named
-from pipeline.inputs.fetching import AT_ONCE, fetch
+from pipeline.inputs.faults import InputError
 from pipeline.inputs.files import Found, examine, stamp
 from pipeline.inputs.store import Store
-from pipeline.transport import DownloadTransport
+from pipeline.job import is_url, named
+
+if TYPE_CHECKING:
+    from pipeline.transport import DownloadTransport
 
 #: Inputs remembered, so that one that many rows share is read once.
 _REMEMBERED = 20_000
@@ -35,7 +37,7 @@ class Finder:
     allow_hosts: Sequence[str] = ()
     _known: OrderedDict[str, tuple[tuple[int, ...], Seen]] = field(default_factory=OrderedDict, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
-    _line: tuple[BlockingPortal, DownloadTransport] | None = field(default=None, init=False)
+    _line: "tuple[BlockingPortal, DownloadTransport] | None" = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -82,17 +84,23 @@ class Finder:
             self._known.popitem(last=False)
         return seen
 
-    def _connected(self) -> tuple[BlockingPortal, DownloadTransport]:
+    def _connected(self) -> "tuple[BlockingPortal, DownloadTransport]":
         """An event loop of its own, which only URLs need."""
         if self._line is None:
+            from pipeline.transport import DownloadTransport
+
             portal = self._stack.enter_context(start_blocking_portal())
+            # Whoever leaves waits for no fetch.
+            self._stack.callback(lambda: portal.start_task_soon(portal.stop, True))  # noqa: FBT003
             transport = portal.call(lambda: DownloadTransport(own_origin=None, allow_hosts=self.allow_hosts))
             opened: AbstractContextManager[DownloadTransport] = portal.wrap_async_context_manager(transport)
             self._line = portal, self._stack.enter_context(opened)
         return self._line
 
 
-async def _fetch_all(urls: Sequence[str], transport: DownloadTransport, store: Store) -> dict[str, Seen]:
+async def _fetch_all(urls: Sequence[str], transport: "DownloadTransport", store: Store) -> dict[str, Seen]:
+    from pipeline.inputs.fetching import AT_ONCE, fetch
+
     seen: dict[str, Seen] = {}
     at_once = anyio.CapacityLimiter(AT_ONCE)
 

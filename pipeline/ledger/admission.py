@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline.job import Job, UnfitRow
+from pipeline.job import Job, UnfitRow, named
 from pipeline.ledger import presence, steps
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive, with_another
@@ -174,6 +174,9 @@ def _written(row: Job | UnfitRow) -> tuple[Any, ...]:
     asked = row.request.identity()
     model, prompt, _, seed = (asked.pop(name) for name in ("model", "prompt", "ratio", "seed"))
     ratio = str(row.request.ratio) if row.request.ratio else None
+    if row.found_at:
+        asked["found_at"] = [named(source) for source in row.found_at]
+        asked["follows"] = str(row.follows) if row.follows else None
     rest = _COMPACT.encode({"repeat": row.repeat, **asked})
     return (key, JobState.PLANNED, model, prompt, ratio, seed, rest, None, None)
 

@@ -32,8 +32,8 @@ def unfetched(connection: Connection, *, run: int, alive: Alive) -> list[Unfetch
     """What is bought and not stored, and no other run that is on fetches; earliest deadline first."""
     elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
-        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, j.ratio, p.wanted, j.holder, p.batch, p.run,"
-        " j.model, j.prompt, j.seed FROM jobs j"
+        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, coalesce(j.ratio, j.asked ->> '$.follows'), p.wanted,"
+        " j.holder, p.batch, p.run, j.model, j.prompt, j.seed FROM jobs j"
         " JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id AND money = 'spent')"
         " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline IS NULL, j.deadline"
     )

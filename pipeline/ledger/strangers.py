@@ -14,6 +14,8 @@ from pipeline.ledger.states import JobState
 _PART = re.compile(r"\.([0-9a-f]{32})\.(part|fresh|copy)")
 #: The pages that this program writes beside the pictures.
 _REPORT = re.compile(r"report(-[\w.-]+)?\.html")
+#: Inputs of edits, as they were sent, beside their results.
+_INPUT = re.compile(r".+\.input-[0-9a-f]{8}\.png|\.[0-9a-f]{16}\.input\.part", re.DOTALL)
 #: What may still come of a part: the evidence of a paid picture, or of one whose answer was lost.
 _PART_COUNTS = {JobState.BUYING, JobState.BOUGHT, JobState.UNKNOWN}
 
@@ -42,7 +44,12 @@ def strangers(connection: Connection, ledger: Path) -> Iterator[Stranger]:
         except OSError:
             continue  # then its pictures are missing, and told as that
         for name in names:
-            if name in own or _REPORT.fullmatch(name) or (folder == "." and name.startswith(ledger.name)):
+            if (
+                name in own
+                or _REPORT.fullmatch(name)
+                or _INPUT.fullmatch(name)
+                or (folder == "." and name.startswith(ledger.name))
+            ):
                 continue
             part = _PART.fullmatch(name)
             if part is None or not _counts(connection, part[1]):

@@ -25,7 +25,8 @@ def submitted(connection: Connection, *, run: int, alive: Alive) -> list[Submitt
     elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
         "SELECT j.key, a.id, a.price_microusd, coalesce(a.provider, r.provider), a.task, a.polling_url, a.submitted_at,"
-        " j.ratio, p.wanted, j.model, j.prompt, j.seed, j.holder FROM attempts a JOIN jobs j ON j.id = a.job"
+        " coalesce(j.ratio, j.asked ->> '$.follows'), p.wanted, j.model, j.prompt, j.seed, j.holder"
+        " FROM attempts a JOIN jobs j ON j.id = a.job"
         " JOIN runs r ON r.id = a.run JOIN placements p ON p.id = a.placement"
         " WHERE a.money = 'reserved' AND a.submitted_at IS NOT NULL ORDER BY a.submitted_at"
     )

@@ -20,6 +20,7 @@ from pipeline.manifest.schema import (
     ProfilesFile,
     ProviderKeys,
     RowsKeys,
+    StitchKeys,
     TupleKeys,
     job_form,
 )
@@ -36,6 +37,7 @@ _KEYS: dict[str, list[str]] = {
     "notify": list(NotifyKeys.model_fields),
     "output": list(OutputKeys.model_fields),
     "jobs": list(RowsKeys.model_fields),
+    "stitch": list(StitchKeys.model_fields),
 }
 _SECRETS = frozenset({"api_key", "apikey", "api-key", "key", "token", "secret", "password", "authorization", "bearer"})
 #: What stands in for a required key that is missing or wrong, so that the others can be looked at.
@@ -199,6 +201,8 @@ def _meant(path: KeyPath, data: Mapping[str, Any], base: KeyPath) -> KeyPath:
 
 
 def _section(path: KeyPath) -> str:
+    if "stitch" in path[:-1]:
+        return "stitch"
     return str(path[0]) if len(path) > 1 else ""
 
 

@@ -6,16 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.job import Stitch
 from pipeline.manifest.checking import SHORT, Checked
 from pipeline.manifest.complaints import Complaints, KeyPath, UnfitError, nearest
 from pipeline.manifest.entries import Entry, FixedEntry, RowsEntry, VariedEntry
+from pipeline.manifest.images import NO_INPUTS, Inputs, compile_images, inputs_of
 from pipeline.manifest.reading import KEYS, Read, in_doubt, read_constant, reader
 from pipeline.manifest.recipe import IN_DOUBT, Offer, Recipe
 from pipeline.manifest.rows import RowsFile, open_rows
 from pipeline.manifest.rowsource import RowsError
 from pipeline.manifest.scalars import Plain
-from pipeline.manifest.schema import MAX_REPEAT, DefaultsKeys, JobKeys, ManifestHead, RowsKeys
-from pipeline.manifest.template import NAME, words_in
+from pipeline.manifest.schema import MAX_REPEAT, DefaultsKeys, JobKeys, ManifestHead, RowsKeys, StitchKeys
+from pipeline.manifest.template import NAME, Template, words_in
 from pipeline.manifest.tree import Mapping, Node, Scalar, Sequence, place_of
 from pipeline.manifest.variables import MAX_COMBINATIONS, Variables, combine, count_of
 
@@ -36,6 +38,7 @@ class Compiler:
         offer: What can be bought.
         path_words: The variables that the output templates use.
         defaults: What jobs have unless they say otherwise, by key.
+        default_images: Of these, the images and how they are stitched.
         variables: Every variable and column met so far; None when some may be there that nobody could read.
     """
 
@@ -46,6 +49,7 @@ class Compiler:
     offer: Offer
     path_words: frozenset[str]
     defaults: dict[str, Any] = field(default_factory=dict)
+    default_images: AnyMapping[str, Any] = field(default_factory=dict)
     variables: frozenset[str] | None = frozenset()
 
     def read_defaults(self, head: Checked[ManifestHead]) -> None:
@@ -59,13 +63,17 @@ class Compiler:
             except UnfitError as exc:
                 self._note(("defaults", key), exc)
                 self.defaults[key] = IN_DOUBT
+        self.default_images = _inputs_written(head.keys.defaults)
+        for key, value in self.default_images.items():
+            self.defaults[key] = value
         for key in DefaultsKeys.model_fields:
             if head.doubted("defaults", key):
                 self.defaults[key] = IN_DOUBT
 
     def judge_defaults(self) -> None:
         """Judge the defaults by themselves, for when no job was sound enough to judge them by."""
-        recipe = Recipe({"prompt": in_doubt("prompt")}, self.defaults, self.offer)
+        inputs = Inputs((None,)) if "images" in self.defaults else NO_INPUTS
+        recipe = Recipe({"prompt": in_doubt("prompt")}, self.defaults, self.offer, inputs=inputs)
         for fault in recipe.faults(()):
             if fault.key in self.defaults:
                 self._note(("defaults", fault.key), fault)
@@ -89,15 +97,16 @@ class Compiler:
         file = self._open(base, checked)
         known = self._known(checked, file)
         self._variables_fit(base, checked, file)
+        images, variables = self._images(base, checked, variables, known)
         # Rows are judged as they stream; what holds none of their columns is judged now.
         judged = variables is not None and known is not None and not isinstance(keys, RowsKeys)
         tried = variables if judged and variables is not None else Variables()
-        recipe = self._recipe(base, checked, tried.names if judged else None, known)
+        recipe = self._recipe(base, checked, tried.names if judged else None, known, images)
         self._try(base, checked, recipe, tried)
         if self.complaints.problems or variables is None:
             return None
         if file is not None:
-            return self._streamed(base, checked, variables, file)
+            return self._streamed(base, checked, variables, file, images)
         source = f"{self.label}:{place_of(self.root, base).line}"
         entry = _varied(recipe, keys.repeat, variables, source)
         return entry if variables.names else FixedEntry(wanted=next(entry.outcomes()), repeat=keys.repeat)
@@ -144,9 +153,10 @@ class Compiler:
         keys = checked.keys
         if not keys.vars and not keys.zip:
             return
-        # What was wrong is looked at as it was written: a name in it may be a use.
+        # What was wrong is looked at as it was written: a name in it may be a use; so may one in the defaults' images.
         parts = (str(value) for key, value in checked.written.items() if key not in _NO_TEMPLATES)
         used = self.path_words.union(*(words_in(part) for part in parts))
+        used = used.union(*map(words_in, self.default_images.get("images", ())))
         for name in dict.fromkeys((*keys.vars, *keys.zip)):
             path = (*base, "vars" if name in keys.vars else "zip", name)
             if not NAME.fullmatch(name):
@@ -159,7 +169,12 @@ class Compiler:
                 self._note(path, UnfitError(name, f"is a column of {file.label}, too", "rename it"), key=True)
 
     def _recipe(
-        self, base: KeyPath, checked: Checked[JobKeys], names: tuple[str, ...] | None, known: tuple[str, ...] | None
+        self,
+        base: KeyPath,
+        checked: Checked[JobKeys],
+        names: tuple[str, ...] | None,
+        known: tuple[str, ...] | None,
+        images: list[Template | None],
     ) -> Recipe:
         """Make the job's recipe; a key with a problem is noted, and in doubt."""
         given: dict[str, Read] = {key: in_doubt(key) for key in KEYS if checked.doubted(key)}
@@ -172,20 +187,51 @@ class Compiler:
             except UnfitError as exc:
                 self._note_keys(base, checked, exc.each())
                 given[key] = in_doubt(key)
-        return Recipe(given, self.defaults, self.offer, checked.keys.repeat)
+        inputs = self._inputs(checked, images, names)
+        return Recipe(given, self.defaults, self.offer, checked.keys.repeat, inputs)
+
+    def _images(
+        self, base: KeyPath, checked: Checked[JobKeys], variables: Variables | None, known: tuple[str, ...] | None
+    ) -> tuple[list[Template | None], Variables | None]:
+        """The templates of the job's images, and its variables with what their globs match; None: in doubt."""
+        texts = checked.keys.images or self.default_images.get("images", ())
+        if checked.doubted_within("images") or self.defaults.get("images") is IN_DOUBT:
+            return [None], variables
+        if checked.keys.stitch is not None and not texts:
+            self._note((*base, "stitch"), UnfitError("stitch", "there are no images to stitch", "add images:"))
+        try:
+            templates, joined = compile_images(texts, variables or Variables(), known, self.folder)
+        except UnfitError as exc:
+            self._note_keys(base, checked, exc.each())
+            return [None], variables
+        return templates, None if variables is None else joined
+
+    def _inputs(
+        self, checked: Checked[JobKeys], images: list[Template | None], names: tuple[str, ...] | None
+    ) -> Inputs:
+        keys = checked.keys.stitch or self.default_images.get("stitch") or StitchKeys()
+        stitch = Stitch(direction=keys.direction, height=keys.height, gap=keys.gap)
+        return inputs_of(images, names, folder=self.folder, stitch=stitch, background=keys.background)
 
     def _try(self, base: KeyPath, checked: Checked[JobKeys], recipe: Recipe, variables: Variables) -> None:
         """Note what does not fit in any combination."""
         self._note_keys(base, checked, _varied(recipe, 1, variables, "").faults())
 
-    def _streamed(self, base: KeyPath, checked: Checked[JobKeys], variables: Variables, file: RowsFile) -> RowsEntry:
+    def _streamed(
+        self,
+        base: KeyPath,
+        checked: Checked[JobKeys],
+        variables: Variables,
+        file: RowsFile,
+        images: list[Template | None],
+    ) -> RowsEntry:
         """Compile a sound entry with rows; the rows themselves are looked at as they stream."""
         texts = (value for value in _written(checked.keys).values() if isinstance(value, str))
-        used = self.path_words.union(*(words_in(text) for text in texts))
+        used = self.path_words.union(*(words_in(text) for text in texts), *(each.words for each in images if each))
         columns = tuple(name for name in file.columns if name in used)
         names = columns + variables.names
         return RowsEntry(
-            recipe=self._recipe(base, checked, names, file.columns + variables.names),
+            recipe=self._recipe(base, checked, names, file.columns + variables.names, images),
             repeat=checked.keys.repeat,
             file=file,
             columns=columns,
@@ -220,6 +266,12 @@ def _pictures(job: Node) -> int:
     repeat = job.values.get("repeat")
     times = repeat.text.value if isinstance(repeat, Scalar) and isinstance(repeat.text, Plain) else 1
     return combinations * (times if isinstance(times, int) and 1 <= times <= MAX_REPEAT else 1)
+
+
+def _inputs_written(keys: DefaultsKeys) -> AnyMapping[str, Any]:
+    """What the defaults say of images."""
+    pairs = (("images", keys.images), ("stitch", keys.stitch))
+    return {key: value for key, value in pairs if value is not None}
 
 
 def _varied(recipe: Recipe, repeat: int, variables: Variables, source: str) -> VariedEntry:

@@ -8,6 +8,7 @@ from pipeline.job import PictureRequest
 from pipeline.manifest.complaints import UnfitError
 from pipeline.manifest.recipe import Recipe
 from pipeline.manifest.rows import RowsFile
+from pipeline.ratio import Ratio
 
 #: After so many combinations that do not fit, the others of their job are not looked at.
 MAX_UNFIT = 2_000
@@ -22,12 +23,16 @@ class Wanted:
         use: The named use its shape was asked by, or an empty text.
         variables: The values of its variables and columns, for its name.
         source: Where it was written, ``file:line``.
+        images: Where its input images are, in order: absolute paths or URLs. The request has no digests of them yet.
+        follows: The shape of its input, once that has been looked at; None where it is not known or not drawn.
     """
 
     request: PictureRequest
     use: str
     variables: Mapping[str, str]
     source: str
+    images: tuple[str, ...] = ()
+    follows: Ratio | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ class VariedEntry:
         """One picture for each combination."""
         for values in self.combinations:
             request, use = self.recipe.picture(values)
-            yield Wanted(request, use, dict(zip(self.names, values, strict=True)), self.source)
+            variables = dict(zip(self.names, values, strict=True))
+            yield Wanted(request, use, variables, self.source, self.recipe.images(values))
 
     def count(self) -> int:
         """How many jobs it makes."""
@@ -137,7 +143,8 @@ class RowsEntry:
                     message = "; ".join(map(str, self.recipe.faults(values)))
                     yield Misfit([row.raw, combination] if combination else row.raw, source, message)
                 else:
-                    yield Wanted(request, use, dict(zip(names, values, strict=True)), source)
+                    images = self.recipe.images(values)
+                    yield Wanted(request, use, dict(zip(names, values, strict=True)), source, images)
 
     def count(self) -> int:
         """How many jobs its rows make, unfit ones included; the file is read as a stream.

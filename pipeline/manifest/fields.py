@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.catalog import Usd as CatalogUsd
 from pipeline.catalog import models, profiles, uses
+from pipeline.inputs import read_colour
 from pipeline.manifest.scalars import Plain
 
 #: Numbers beyond ten to this power are nobody's intention, and exact arithmetic on them never ends.
@@ -20,6 +21,8 @@ MAX_HOSTS = 100
 _MAX_WRONG = 100
 #: How a profile may be called.
 PROFILE_NAME = r"^[a-z0-9][a-z0-9_.-]{0,39}$"
+#: Images of one job; the most that any model of this family takes at once.
+MAX_IMAGES = 8
 _PLACEHOLDER = r"\{[^{}]+\}"
 
 
@@ -141,6 +144,12 @@ Texts = Annotated[
     Field(strict=False, min_length=1),
     WithJsonSchema({"type": "array", "minItems": 1, "items": _TEXT_SCHEMA}),
 ]
+Images = Annotated[
+    tuple[Text, ...],
+    BeforeValidator(_read_list),
+    Field(strict=False, min_length=1, max_length=MAX_IMAGES),
+    WithJsonSchema({"type": "array", "minItems": 1, "maxItems": MAX_IMAGES, "items": {"type": "string"}}),
+]
 Model = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_words(*models()))]
 Use = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_words(*uses()))]
 Format = Annotated[str, BeforeValidator(read_text), WithJsonSchema(_words("jpeg", "png"))]
@@ -257,3 +266,29 @@ def read_host(value: Any) -> str:
     if match is None or not text.isprintable():
         raise _wrong("must be a host, or host:port, such as images.example.com", "without wildcards; list each host")
     return text
+
+
+def read_stitch_height(value: Any) -> Any:
+    """Take what stitched images have in common: ``min``, ``max``, or a number of pixels.
+
+    Raises:
+        PydanticCustomError: It is something else.
+    """
+    if isinstance(value, str) and value.strip() in {"min", "max"}:
+        return value.strip()
+    number = read_number(value)
+    if type(number) is not int or not 16 <= number <= 8_192:
+        raise _wrong("must be min, max, or pixels from 16 to 8192")
+    return number
+
+
+def read_background(value: Any) -> str:
+    """Take a colour by its name or as ``#rrggbb``, as ``#rrggbb``.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
+    try:
+        return read_colour(read_text(value)[:60])
+    except ValueError:
+        raise _wrong("must be a colour such as white or '#ffffff'", "quote what begins with #") from None

@@ -156,7 +156,12 @@ class _Loading:
             complaints=self._complaints,
             label=self._path.name,
             folder=self._path.parent,
-            offer=Offer(provider=offered, models=models(), prices=_prices(head, profiles)),
+            offer=Offer(
+                provider=offered,
+                models=models(),
+                prices=_prices(head, profiles),
+                one_image=any(profile.edits == "multipart" for profile in profiles),
+            ),
             path_words=words - frozenset(WORDS),
         )
         compiler.read_defaults(head)

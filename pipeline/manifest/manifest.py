@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.catalog import Profile
+from pipeline.inputs import Finder
 from pipeline.job import Job, PictureRequest, UnfitRow, digest_of, job_key
 from pipeline.manifest.entries import Entry, Misfit, RowsEntry, Wanted
+from pipeline.manifest.finding import found
 from pipeline.manifest.naming import Named, Naming
 from pipeline.manifest.settings import Limits, Notify
 
@@ -56,19 +58,22 @@ class Manifest:
         """The rows files that making jobs reads, in order; when there is none, counting jobs is cheap."""
         return tuple(entry.file.path for entry in self.entries if isinstance(entry, RowsEntry))
 
-    def jobs(self, *, placed: bool = True) -> Iterator[Job | UnfitRow]:
+    def jobs(self, *, placed: bool = True, finder: Finder | None = None) -> Iterator[Job | UnfitRow]:
         """Make the jobs one after the other, from the first; indexes count from 1, unfit rows included.
 
         Args:
             placed: Whether their paths are wanted, too; to make them takes a third of the time.
+            finder: What looks at input images. Without one, files are looked at, and URLs are taken by their text: good
+                enough to check a manifest, never to buy.
 
         Raises:
             NotFoundError: A rows file is gone, or cannot be read.
             ManifestError: A rows file's header changed since the manifest was loaded.
         """
         index = 0
+        finder = finder or Finder()
         for entry in self.entries:
-            for outcome in entry.outcomes():
+            for outcome in found(entry.outcomes(), finder):
                 if isinstance(outcome, Misfit):
                     index += 1
                     yield self._unfit(index, outcome)
@@ -94,7 +99,16 @@ class Manifest:
         key = job_key(request, repeat=repeat, edition=self.edition, simulated=self.profile.simulated)
         named = Named(index=index, request=request, repeat=repeat, use=wanted.use, key=key, variables=wanted.variables)
         path = self.naming.path(named) if placed else ""
-        return Job(index=index, key=key, request=request, repeat=repeat, path=path, source=wanted.source)
+        return Job(
+            index=index,
+            key=key,
+            request=request,
+            repeat=repeat,
+            path=path,
+            source=wanted.source,
+            found_at=wanted.images,
+            follows=wanted.follows,
+        )
 
     def _unfit(self, index: int, misfit: Misfit) -> UnfitRow:
         file = misfit.source.rpartition(":")[0]

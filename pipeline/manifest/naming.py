@@ -230,7 +230,7 @@ def _seed(named: Named, spec: str) -> str:
 
 
 def _ratio(named: Named) -> str:
-    return str(named.request.ratio or "").replace(":", "x")
+    return str(named.request.ratio or ("edit" if named.request.inputs else "")).replace(":", "x")
 
 
 _READERS: dict[str, Callable[[str], Callable[[Named], str]]] = {

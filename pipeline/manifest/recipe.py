@@ -8,6 +8,7 @@ from pipeline.catalog import ModelSpec, uses
 from pipeline.catalog.models import WholeNumber
 from pipeline.job import ImageFormat, PictureRequest
 from pipeline.manifest.complaints import DoubtError, Gathering, UnfitError, listed, nearest, shown
+from pipeline.manifest.images import NO_INPUTS, Inputs, Prepared, check_images
 from pipeline.manifest.reading import Read, Values
 from pipeline.manifest.values import read_ratio
 from pipeline.ratio import Ratio
@@ -18,11 +19,16 @@ IN_DOUBT: Final = object()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What can be bought: the catalog's models, and which of them the provider has a price for."""
+    """What can be bought: the catalog's models, and which of them the provider has a price for.
+
+    Attributes:
+        one_image: Whether the provider's route for edits takes one image, whatever the model does.
+    """
 
     provider: str
     models: Mapping[str, ModelSpec]
     prices: Mapping[str, int]
+    one_image: bool = False
 
     @property
     def first(self) -> str:
@@ -54,12 +60,14 @@ class Recipe:
         defaults: For each key that the manifest's defaults give, its value.
         offer: What can be bought.
         repeat: How many pictures of each; a given seed must leave room to count up.
+        inputs: The images to edit, and how.
     """
 
     given: Mapping[str, Read]
     defaults: Mapping[str, Any]
     offer: Offer
     repeat: int = 1
+    inputs: Inputs = NO_INPUTS
 
     def picture(self, values: Values) -> tuple[PictureRequest, str]:
         """Make the request of one row, and name the use that its shape was asked by (an empty text for none).
@@ -69,6 +77,7 @@ class Recipe:
         """
         spec = self._spec(values)
         shape, use = self._shape(values, spec)
+        inputs = self._inputs(values, spec)
         request = PictureRequest(
             model=spec.id,
             prompt=self.given["prompt"](values),
@@ -77,8 +86,14 @@ class Recipe:
             output_format=self._format(values, spec),
             safety_tolerance=self._safety_tolerance(values, spec),
             prompt_upsampling=self._prompt_upsampling(values, spec),
+            stitch=inputs.stitch if inputs else None,
+            background=inputs.background if inputs else None,
         )
         return request, use
+
+    def images(self, values: Values) -> tuple[str, ...]:
+        """Where the input images of one row that fits are, in order; none for a generation."""
+        return self.inputs.where(values)
 
     def faults(self, values: Values) -> list[UnfitError]:
         """Find everything that does not fit in one row, as far as it can be judged; empty when all fits."""
@@ -86,7 +101,15 @@ class Recipe:
         spec = faults.attempt(self._spec, values)
         faults.attempt(self.given["prompt"], values)
         if spec is not None:
-            for step in (self._shape, self._seed, self._format, self._safety_tolerance, self._prompt_upsampling):
+            steps = (
+                self._shape,
+                self._seed,
+                self._format,
+                self._safety_tolerance,
+                self._prompt_upsampling,
+                self._inputs,
+            )
+            for step in steps:
                 faults.attempt(cast(Callable[[Values, ModelSpec], object], step), values, spec)
         else:
             for key in self.given.keys() - {"model", "prompt"}:
@@ -123,6 +146,8 @@ class Recipe:
             if found is not None:
                 raise _not_taken("use" if found[1] else "ratio", spec)
             return None, ""
+        if found is None and self.inputs:
+            return None, ""  # it follows the input
         return found or (read_ratio(spec.parameters.ratio.default), "")
 
     def _given_shape(self, values: Values) -> tuple[Ratio, str] | None:
@@ -148,7 +173,24 @@ class Recipe:
 
     def _safety_tolerance(self, values: Values, spec: ModelSpec) -> int | None:
         bounds = spec.parameters.safety_tolerance
-        return _within("safety_tolerance", self._read("safety_tolerance", values), bounds, spec)
+        value = _within("safety_tolerance", self._read("safety_tolerance", values), bounds, spec)
+        most = spec.parameters.edit_safety_tolerance if self.inputs else None
+        if value is not None and most is not None and value > most:
+            message = f"{value} is more than {most}, which is the most that {spec.id} takes for an edit"
+            raise UnfitError("safety_tolerance", message, f"write {most} or less")
+        return value
+
+    def _inputs(self, values: Values, spec: ModelSpec) -> Prepared | None:
+        """How the row's images are made ready, once they are seen to be there; None for a generation."""
+        if not self.inputs:
+            return None
+        if not spec.parameters.images:
+            raise UnfitError("images", f"{spec.id} takes no images", "remove them, or choose another model")
+        images = self.inputs.where(values)
+        check_images(images)
+        at_once = 1 if self.offer.one_image else spec.parameters.images
+        stitch = self.inputs.stitch if len(images) > at_once else None
+        return Prepared(stitch=stitch, background=self.inputs.background)
 
     def _format(self, values: Values, spec: ModelSpec) -> ImageFormat:
         choice = spec.parameters.format

@@ -6,11 +6,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from pipeline.catalog import Answers, LogKind, Meaning, Sizes, Wire
+from pipeline.catalog import Answers, EditRoute, LogKind, Meaning, Sizes, Wire
 from pipeline.manifest.fields import (
     MAX_HOSTS,
     Factor,
     Format,
+    Images,
     Model,
     Price,
     ProfileName,
@@ -24,11 +25,13 @@ from pipeline.manifest.fields import (
     Use,
     Whole,
     WholeOrTemplate,
+    read_background,
     read_base_url,
     read_env_name,
     read_host,
     read_hosts,
     read_path,
+    read_stitch_height,
     read_text,
     read_version,
     read_webhook,
@@ -48,12 +51,20 @@ _Word = Annotated[Wire, BeforeValidator(read_text)]
 _Answers = Annotated[Answers, BeforeValidator(read_text)]
 _Sizes = Annotated[Sizes, BeforeValidator(read_text)]
 _Meaning = Annotated[Meaning, BeforeValidator(read_text)]
+_EditRoute = Annotated[EditRoute, BeforeValidator(read_text)]
 _LogKind = Annotated[LogKind, BeforeValidator(read_text)]
 _Webhook = Annotated[str, BeforeValidator(read_webhook), WithJsonSchema({"type": "string", "format": "uri"})]
 _When = Annotated[Literal["finish", "trouble"], BeforeValidator(read_text)]
 _Path = Annotated[str, BeforeValidator(read_path)]
 _OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
 _ModelList = Annotated[tuple[Model, ...], BeforeValidator(read_hosts), Field(strict=False, max_length=MAX_HOSTS)]
+_Direction = Annotated[Literal["horizontal", "vertical"], BeforeValidator(read_text)]
+_StitchHeight = Annotated[
+    Literal["min", "max"] | Annotated[int, Field(ge=16, le=8_192)],
+    BeforeValidator(read_stitch_height),
+    WithJsonSchema({"anyOf": [{"enum": ["min", "max"]}, {"type": "integer", "minimum": 16, "maximum": 8192}]}),
+]
+_Colour = Annotated[str, BeforeValidator(read_background), WithJsonSchema({"type": "string"})]
 _Variables = dict[str, Texts]
 
 
@@ -79,6 +90,15 @@ class LimitsKeys(_Written):
     max_throttle_s: Seconds = Field(900, gt=0, le=86_400, description="How long one job may wait on rate limits.")
 
 
+class StitchKeys(_Written):
+    """How several images become one, for models that take one."""
+
+    direction: _Direction = Field("horizontal", description="Side by side, or one below the other: vertical.")
+    height: _StitchHeight = Field("min", description="What they share: the smaller height (min), max, or pixels.")
+    gap: Whole = Field(0, ge=0, le=1_000, description="Pixels between them.")
+    background: _Colour = Field("#ffffff", description="Behind transparent places and in gaps: a name, or '#rrggbb'.")
+
+
 class DefaultsKeys(_Written):
     """What each job has unless it says otherwise."""
 
@@ -89,6 +109,8 @@ class DefaultsKeys(_Written):
     format: Format | None = Field(None, description="What to ask for: jpeg or png.")
     safety_tolerance: WholeOrTemplate | None = Field(None, description="0 (strictest) to 6.")
     prompt_upsampling: SwitchOrTemplate | None = Field(None, description="Whether the provider may rewrite the prompt.")
+    images: Images | None = Field(None, description="What to edit: files, URLs or globs; two are put side by side.")
+    stitch: StitchKeys | None = Field(None, description="How several images become one.")
 
 
 class OutputKeys(_Written):
@@ -116,6 +138,7 @@ class ProviderKeys(_Written):
     base_url: _BaseUrl | None = Field(None, description="The API's address, up to and with /v1.")
     host: Text | None = Field(None, description="Another address of the same account, by its name in the profile.")
     api_key_env: _EnvName | None = Field(None, description="The environment variable that holds the key.")
+    edits: _EditRoute | None = Field(None, description="How input images travel: json, or multipart (one, as a form).")
     wire: _Word | None = Field(None, description="Where Flux parameters travel in the request's body.")
     answers: _Answers | None = Field(None, description="How pictures are asked to come: url or b64.")
     sizes: _Sizes | None = Field(None, description="How a size is asked for: size, or width_height.")

@@ -1,9 +1,11 @@
 """What a refusal means for a run: whether its job is asked for again, here or elsewhere, and who is left out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode
+from pipeline.inputs.darkroom import ReadyInput
 from pipeline.job import PictureRequest
 from pipeline.produce.counters import Counter, Counters
 from pipeline.produce.pace import LONGEST_BACK_OFF_S, PASSING_COST, THROTTLED_COST, Start
@@ -24,6 +26,7 @@ class Errand:
     tried: int = 0
     throttled_at: float | None = None
     resent: bool = False
+    ready: Sequence[ReadyInput] = ()  # its input images, as they are sent
     retry_cost: int = 0  # what the request under way has taken of the quota for retries
 
     @property

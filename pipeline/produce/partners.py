@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipeline.inputs.darkroom import ReadyInput
 from pipeline.job import InputImage, Job, PictureRequest
 from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
 from pipeline.produce.pace import Lesson
@@ -94,6 +95,18 @@ class Book(Protocol):
         self, reservation: Reservation, *, kind: str, message: str, request_id: str = "", body: str = ""
     ) -> None:
         """D: perhaps billed."""
+        ...
+
+
+class Darkroom(Protocol):
+    """Where input images are made ready; see ``pipeline.inputs.Darkroom``. Both raise ``InputError``."""
+
+    async def prepare(self, job: Job) -> Sequence[ReadyInput]:
+        """Have a job's inputs on the disk, proven to be what was planned."""
+        ...
+
+    async def load(self, ready: Sequence[ReadyInput]) -> Sequence[InputImage]:
+        """Have them in memory, to be sent."""
         ...
 
 

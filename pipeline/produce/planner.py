@@ -62,7 +62,7 @@ class Planner:
     async def _read(self, rows: Iterator[Row]) -> list[Row]:
         """The next chunk; none after a rows file that went away, which must not cancel what is paid."""
         try:
-            return await anyio.to_thread.run_sync(partial(_take, rows))
+            return await anyio.to_thread.run_sync(partial(_take, rows), abandon_on_cancel=True)
         except FluxbatchError as error:
             self._halt.call(error.exit_code, str(error))
             return []

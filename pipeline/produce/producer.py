@@ -8,7 +8,8 @@ import anyio
 
 from pipeline.clock import Clock
 from pipeline.errors import ExitCode, FluxbatchError
-from pipeline.job import Job, PictureRequest
+from pipeline.inputs import InputError
+from pipeline.job import InputImage, Job, PictureRequest
 from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation, Run
 from pipeline.produce.counters import Counter, Counters
 from pipeline.produce.halt import Cause, Halt
@@ -19,7 +20,7 @@ from pipeline.produce.pace import (
     Start,
     back_off_s,
 )
-from pipeline.produce.partners import Book, Delivery, Desk, Order, Seller, Terms
+from pipeline.produce.partners import Book, Darkroom, Delivery, Desk, Order, Seller, Terms
 from pipeline.produce.walls import larger, out_of_budget
 from pipeline.provider import (
     AccountRefusedError,
@@ -55,6 +56,7 @@ class Producer:
         halt: Halt,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
+        darkroom: Darkroom | None = None,
     ) -> None:
         self.bought = 0
         self.failed = 0
@@ -68,6 +70,7 @@ class Producer:
         self._halt = halt
         self._clock = clock
         self._jitter = jitter
+        self._darkroom = darkroom
         self.counters = Counters(sellers, terms, halt=halt, clock=clock, jitter=jitter)
         self._judge = Judge(self.counters, terms, clock=clock)
         self._settled = anyio.Event()
@@ -102,9 +105,29 @@ class Producer:
             if self._halt.called:
                 continue  # drained, so that whoever sends them is not held up
             try:
-                await self._run_errand(Errand(order))
+                await self._begin(Errand(order))
             except FluxbatchError as error:  # the ledger or the disk: nothing more may be bought
                 self._halt.call(error.exit_code, str(error))
+
+    async def _begin(self, errand: Errand) -> None:
+        """Have the input images ready, before anything waits or is reserved for them; then see it through."""
+        try:
+            if errand.request.inputs and self._darkroom is not None:
+                errand.ready = await self._darkroom.prepare(errand.order.job)
+            await self._run_errand(errand)
+        except InputError as error:
+            await self._unfit(errand.order, error)
+
+    async def _unfit(self, order: Order, error: InputError) -> None:
+        """A and E at once: nothing is asked for, because an input will not do."""
+        counter = self.counters.serving(order.job.request.model)
+        reserved = None if counter is None else await self._reserve(order, counter)
+        if isinstance(reserved, Reservation):
+            with anyio.CancelScope(shield=True):
+                await self._book.release(
+                    reserved, kind=error.kind, message=error.message, final=True, passing=error.passing, counted=False
+                )
+            self.failed += 1
 
     async def _run_errand(self, errand: Errand) -> None:
         """See one order through: bought, failed, unknown, or left as it was."""
@@ -138,11 +161,14 @@ class Producer:
             return None
         reservation: Reservation | None = None
         try:
+            images: Sequence[InputImage] = ()
+            if errand.ready and self._darkroom is not None:
+                images = await self._darkroom.load(errand.ready)
             reserved = await self._reserve(errand.order, counter)
             if not isinstance(reserved, Reservation):
                 return reserved
             reservation = reserved
-            return await self._send(errand, reservation, counter, start)
+            return await self._send(errand, reservation, counter, start, images)
         finally:
             if reservation is None:
                 self._delivery.release()
@@ -186,14 +212,14 @@ class Producer:
         return None if self._halt.called else _ELSEWHERE
 
     async def _send(
-        self, errand: Errand, reservation: Reservation, counter: Counter, start: Start
+        self, errand: Errand, reservation: Reservation, counter: Counter, start: Start, images: Sequence[InputImage]
     ) -> ProviderError | None:
         """Ask the provider and write down what came of it; the fault to try again after, or None."""
         lane = counter.lane(errand.request.model)
         self.in_flight += 1
         taken = False
         try:
-            answer = await self._ask(errand.request, reservation, counter.seller)
+            answer = await self._ask(errand.request, images, reservation, counter.seller)
             if answer.allowance is not None:
                 lane.told(start, answer.allowance)
             lane.succeeded(start)
@@ -217,9 +243,12 @@ class Producer:
             if not taken:
                 self._delivery.release()
 
-    async def _ask(self, request: PictureRequest, reservation: Reservation, seller: Seller) -> Answer:
+    async def _ask(
+        self, request: PictureRequest, images: Sequence[InputImage], reservation: Reservation, seller: Seller
+    ) -> Answer:
         """Buy from a provider; where the picture comes later, its ticket is durable before it is waited for."""
-        answer = await seller.shop.buy(request, first_byte_s=self._terms.first_byte_s[request.model])
+        first_byte_s = self._terms.first_byte_s[request.model]
+        answer = await seller.shop.buy(request, first_byte_s=first_byte_s, images=images)
         if not isinstance(answer, Ticket):
             return answer
         assert seller.desk is not None, "who gives tickets takes them"  # noqa: S101

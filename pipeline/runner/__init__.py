@@ -13,6 +13,8 @@ import anyio.to_thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.deliver import prepare_output
 from pipeline.errors import OutputError, leading
+from pipeline.inputs import Store
+from pipeline.inputs.darkroom import Darkroom
 from pipeline.ledger import LedgerWriter, Policy, Run, hold
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd, parse_usd
@@ -21,7 +23,7 @@ from pipeline.report.events import EventName
 from pipeline.runner.endpoint import check_sellers, configured
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.patience import Patience
-from pipeline.runner.planning import bounded, plan_of
+from pipeline.runner.planning import bounded, finder_of, plan_of
 from pipeline.runner.sellers import open_sellers, reach_of
 from pipeline.runner.shift import Shift, Tools
 from pipeline.runner.stop import Stop, asked_by_signals, in_thread, unless_stopped
@@ -54,7 +56,8 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
 
         await patience.have(hold_ledger)
         ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
-        options = await bounded(manifest, options)
+        finder = stack.enter_context(finder_of(manifest, options))
+        options = await bounded(manifest, options, finder)
         opened = await stack.enter_async_context(
             open_sellers(
                 manifest.profiles,
@@ -68,6 +71,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         own_origin, allow_hosts = reach_of(opened)
         downloads = DownloadTransport(own_origin=own_origin, allow_hosts=allow_hosts)
         await stack.enter_async_context(downloads)
+        inputs = await stack.enter_async_context(DownloadTransport(own_origin=None, allow_hosts=finder.allow_hosts))
         begun = await patience.have(
             partial(
                 ledger.begin,
@@ -84,6 +88,8 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
             sellers=tuple(each.seller for each in opened),
             downloads=downloads,
             clock=clock,
+            finder=finder,
+            darkroom=Darkroom(output=options.output, store=Store(options.output), transport=inputs),
             experiences={each.profile.name: each.experience for each in opened},
         )
         if options.log is not None:

@@ -64,7 +64,7 @@ class Desk:
                 deadline=answer.deadline,
                 answered=answer.answered,
                 path=job.path,
-                ratio=job.request.ratio,
+                ratio=job.shape,
                 caption=_caption(job) if self._captions else None,
             )
         )

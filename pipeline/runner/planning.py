@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from pipeline.errors import DeclinedError
+from pipeline.inputs import Finder, Store
 from pipeline.ledger import Ledger
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan, make_plan
@@ -11,15 +12,28 @@ from pipeline.runner.options import RunOptions
 from pipeline.runner.stop import in_thread, unless_stopped
 
 
-def plan_of(manifest: Manifest, options: RunOptions) -> Plan:
-    """What a run with these options would buy and cost. Blocks: it reads every row.
+def finder_of(manifest: Manifest, options: RunOptions) -> Finder:
+    """What looks at the manifest's input images: URLs are fetched into the output folder's store."""
+    hosts = dict.fromkeys(host for profile in manifest.profiles for host in profile.allow_hosts)
+    return Finder(Store(options.output), tuple(hosts))
+
+
+def plan_of(manifest: Manifest, options: RunOptions, finder: Finder | None = None) -> Plan:
+    """What a run with these options would buy and cost. Blocks: it reads every row, and looks at every input.
+
+    Args:
+        finder: What has looked at inputs already, if anything has.
 
     Raises:
         LedgerCorruptError: The ledger is damaged, not a ledger, or of another version.
     """
+    if finder is None:
+        with finder_of(manifest, options) as own:
+            return plan_of(manifest, options, own)
     make = partial(
         make_plan,
         manifest,
+        finder=finder,
         policy=options.policy_of(manifest),
         budget_microusd=options.budget_of(manifest),
         concurrency=options.concurrency_of(manifest),
@@ -32,7 +46,7 @@ def plan_of(manifest: Manifest, options: RunOptions) -> Plan:
         return make(ledger)
 
 
-async def bounded(manifest: Manifest, options: RunOptions) -> RunOptions:
+async def bounded(manifest: Manifest, options: RunOptions, finder: Finder | None = None) -> RunOptions:
     """The options with a cap: where neither manifest nor options set any, the plan's worst case is the budget.
 
     Raises:
@@ -41,7 +55,7 @@ async def bounded(manifest: Manifest, options: RunOptions) -> RunOptions:
     """
     if options.caps_of(manifest).bounds_spending:
         return options
-    plan = await unless_stopped(options.stop, in_thread(plan_of, manifest, options))
+    plan = await unless_stopped(options.stop, in_thread(plan_of, manifest, options, finder))
     asked = options.confirm if plan.to_buy and not manifest.profile.simulated else None
     if asked is not None and not await unless_stopped(options.stop, partial(asked, plan)):
         raise DeclinedError("nothing was bought, as you wished")

@@ -96,6 +96,7 @@ async def _shop(
             sizes=profile.sizes,
             ratio_models=profile.ratio_models,
             answers=profile.answers,
+            edits=profile.edits,
             codes=profile.codes,
         )
         return images, None

@@ -13,6 +13,8 @@ from pipeline.catalog import models
 from pipeline.clock import Clock
 from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool, taken
 from pipeline.errors import ExitCode, FluxbatchError
+from pipeline.inputs import Finder
+from pipeline.inputs.darkroom import Darkroom
 from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Run
 from pipeline.manifest import Manifest
@@ -38,6 +40,8 @@ class Tools:
 
     Attributes:
         sellers: The providers, in the order they are asked.
+        finder: What looks at input images when rows are read; None where no row has any.
+        darkroom: What makes them ready to be sent.
         experiences: By provider: where what is learned of its limits is kept.
     """
 
@@ -46,6 +50,8 @@ class Tools:
     sellers: tuple[Seller, ...]
     downloads: Transport
     clock: Clock
+    finder: Finder | None = None
+    darkroom: Darkroom | None = None
     experiences: Mapping[str, Experience] = field(default_factory=dict)
 
 
@@ -94,6 +100,7 @@ class Shift:
             ),
             halt=self.halt,
             clock=tools.clock,
+            darkroom=tools.darkroom,
         )
         self._rescue = Rescue(
             run=tools.run,
@@ -195,7 +202,7 @@ class Shift:
                 )
 
     def _taken(self) -> list[str]:
-        rows = islice(self._manifest.jobs(), min(self._options.limit or CHUNK, CHUNK))
+        rows = islice(self._manifest.jobs(finder=self._tools.finder), min(self._options.limit or CHUNK, CHUNK))
         return taken(self._options.output, (row.path for row in rows if isinstance(row, Job)))
 
     async def _buy(self) -> None:
@@ -205,7 +212,8 @@ class Shift:
             fetching.start_soon(partial(run_pool, self._queue, self._courier, crew=self._crew))
             send, receive = anyio.create_memory_object_stream[Order](ORDERS_AHEAD)
             async with anyio.create_task_group() as buying:
-                buying.start_soon(self._planner.work, islice(self._manifest.jobs(), self._options.limit), send)
+                rows = islice(self._manifest.jobs(finder=self._tools.finder), self._options.limit)
+                buying.start_soon(self._planner.work, rows, send)
                 for _ in range(self._options.concurrency_of(self._manifest)):
                     buying.start_soon(self._work, receive.clone())
                 receive.close()

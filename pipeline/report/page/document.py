@@ -122,6 +122,7 @@ def row_of(row: Shown, places: Places, made: frozenset[str]) -> dict[str, Any]:
         "safety_tolerance": row.asked.get("safety_tolerance"),
         "prompt_upsampling": row.asked.get("prompt_upsampling"),
         "repeat": row.asked.get("repeat"),
+        "inputs": ", ".join(row.asked.get("found_at", [])) or None,
     }
     if row.path is not None and row.state == "stored":
         told["file"] = row.path

@@ -53,6 +53,7 @@ function facts(row) {
     ["size", row.width && `${row.width} × ${row.height}, ${bytes(row.bytes)}`],
     ["seed", row.seed],
     ["parameters", parameters.filter(Boolean).join(", ")],
+    ["inputs", row.inputs],
     ["price", price(row)],
     ["provider", row.provider],
     ["attempts", count(row.attempts)],
