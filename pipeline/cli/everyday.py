@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.cron_commands import cron_app
+from pipeline.cli.exchange_commands import export_app, import_app
 from pipeline.cli.options import Debug, Json, LedgerFile, Output, ProviderName, ledger_path, same_places
 
 
@@ -17,6 +18,8 @@ def add_to(app: typer.Typer) -> None:
     app.command()(prune)
     app.command()(probe)
     app.add_typer(cron_app, name="cron")
+    app.add_typer(import_app, name="import")
+    app.add_typer(export_app, name="export")
     for catalog in (models, ratios, schema):
         app.command()(catalog)
 

@@ -1,6 +1,7 @@
 """Input images: found, fetched, proven, stitched and made ready. Knows nothing of what is bought with them."""
 
 from pipeline.inputs.decoding import MAX_BYTES, MAX_PIXELS, Look, read_colour
+from pipeline.inputs.developing import prepared
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.files import Found, require
 from pipeline.inputs.finder import Finder, Seen
@@ -19,6 +20,7 @@ __all__ = [
     "Store",
     "canvas_of",
     "parts_of",
+    "prepared",
     "read_colour",
     "reduced_size",
     "require",

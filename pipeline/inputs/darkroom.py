@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 
 import anyio
@@ -15,10 +14,9 @@ import anyio.to_thread
 
 from pipeline.errors import OutputError, StorageError
 from pipeline.inputs import files
-from pipeline.inputs.decoding import Look, look_at, upright
+from pipeline.inputs.developing import Negative, develop
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.fetching import Downloader, fetch
-from pipeline.inputs.stitching import encoded, reduced, stitched
 from pipeline.inputs.store import Store
 from pipeline.job import InputImage, Job, digest_of, is_url, named
 
@@ -101,23 +99,12 @@ class Darkroom:
 
     def _prepare(self, job: Job, paths: Sequence[str]) -> tuple[ReadyInput, ...]:
         request = job.request
-        background = request.background or "#ffffff"
-        images, ready = [], []
-        for number, (path, sha256) in enumerate(zip(paths, request.inputs, strict=True), start=1):
-            try:
-                data = files.read(path, sha256)
-                image = upright(data, background)
-            except InputError as error:
-                told = f"{named(job.found_at[number - 1])}: {error.message}"
-                raise InputError(error.kind, told, passing=error.passing) from error
-            if request.stitch is not None:
-                images.append(image)
-            elif (look := _look(data)).plain:
-                ready.append(ReadyInput(path=path, sha256=sha256, media=look.media))
+        ready = []
+        for number, image in enumerate(develop(request, paths, job.found_at)):
+            if isinstance(image, Negative):
+                ready.append(ReadyInput(path=image.path, sha256=image.sha256, media=image.media))
             else:
-                ready.append(self._keep(job, number, encoded(reduced(image))))
-        if request.stitch is not None:
-            ready.append(self._keep(job, 0, encoded(stitched(images, request.stitch, background))))
+                ready.append(self._keep(job, number, image))
         return tuple(ready)
 
     def _keep(self, job: Job, number: int, data: bytes) -> ReadyInput:
@@ -140,7 +127,3 @@ class Darkroom:
                 f"{path}: cannot be written: {error.strerror or os.strerror(error.errno or 0)}"
             ) from error
         return ReadyInput(path=str(path), sha256=hashlib.sha256(data).hexdigest(), media="image/png")
-
-
-def _look(data: bytes) -> Look:
-    return look_at(BytesIO(data), len(data))
