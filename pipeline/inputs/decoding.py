@@ -102,7 +102,9 @@ def look_at(file: IO[bytes], size_bytes: int) -> Look:
         raise InputError("input_unfit", f"has {size_bytes:,} bytes; at most {MAX_BYTES:,} are taken")
     media = sniff(file.read(_HEAD_BYTES))
     file.seek(max(0, size_bytes - _TAIL_BYTES))
-    if _cut(file.read(_TAIL_BYTES), media):
+    tail = file.read(_TAIL_BYTES)
+    file.seek(4)
+    if _cut(tail, media, size_bytes, int.from_bytes(file.read(4), "little")):
         raise InputError("input_unfit", "is cut off: its end is missing")
     file.seek(0)
     try:
@@ -120,6 +122,10 @@ def upright(data: bytes, background: str) -> Image.Image:
     """
     media = sniff(data[:_HEAD_BYTES])
     try:
+        if media == "image/png":  # which has sums to check, and a decode does not
+            with _opened(BytesIO(data), media) as image:
+                _require_size(image)
+                image.verify()
         with _opened(BytesIO(data), media) as image:
             _look(image, media)
             image.load()
@@ -133,18 +139,31 @@ def _opened(file: IO[bytes], media: Media) -> Image.Image:
 
 
 def _look(image: Image.Image, media: Media) -> Look:
+    _require_size(image)
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise InputError("input_unfit", f"has {width}x{height} pixels; at most {MAX_PIXELS:,} are taken")
     # A JPEG's further pictures are a camera's previews, not an animation.
     frames = 1 if media == "image/jpeg" else int(getattr(image, "n_frames", 1))
     if frames > 1:
         raise InputError("input_unfit", f"is animated: {frames} pictures in one file")
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = _orientation(image, media)
     if orientation in _LYING:
         width, height = height, width
     plain = orientation in {0, 1} and image.mode in _PLAIN_MODES and "transparency" not in image.info
     return Look(media=media, width=width, height=height, plain=plain)
+
+
+def _require_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise InputError("input_unfit", f"has {width}x{height} pixels; at most {MAX_PIXELS:,} are taken")
+
+
+def _orientation(image: Image.Image, media: Media) -> int:
+    if media != "image/png":
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    exif = Image.Exif()  # getexif() would decode a whole PNG, in case it stands at its end
+    exif.load(image.info.get("exif", b""))
+    return int(exif.get(ExifTags.Base.Orientation, 1))
 
 
 def _flat(image: Image.Image, background: str) -> Image.Image:
@@ -158,8 +177,9 @@ def _flat(image: Image.Image, background: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def _cut(tail: bytes, media: Media) -> bool:
-    return media in _ENDS and _ENDS[media] not in tail
+def _cut(tail: bytes, media: Media, size_bytes: int, riff_bytes: int) -> bool:
+    """Whether a file lacks its end; a WebP says at its fifth byte how long the rest is."""
+    return _ENDS[media] not in tail if media in _ENDS else size_bytes < 8 + riff_bytes
 
 
 def _undecodable(exc: BaseException) -> InputError:
