@@ -43,11 +43,13 @@ class Misfit:
         raw: The row as it stands in its file, as a JSON value.
         source: Where it stands, ``file:line``.
         message: Why it makes none.
+        each: Whether it stands for every repeat: its row was fit, but its inputs are not.
     """
 
     raw: Any
     source: str
     message: str
+    each: bool = False
 
 
 Outcome: TypeAlias = Wanted | Misfit

@@ -32,7 +32,7 @@ def _looked_at(wanted: Wanted, seen: Mapping[str, Seen | None]) -> Outcome:
         look = seen[image]
         if isinstance(look, InputError):
             raw = [wanted.request.identity(), list(wanted.images)]
-            return Misfit(raw, wanted.source, f"images: {look.message}")
+            return Misfit(raw, wanted.source, f"images: {look.message}", each=True)
         digests.append(look.sha256 if look is not None else hashlib.sha256(image.encode()).hexdigest())
         if isinstance(look, Found):
             sizes.append((look.look.width, look.look.height))
@@ -40,7 +40,7 @@ def _looked_at(wanted: Wanted, seen: Mapping[str, Seen | None]) -> Outcome:
     try:
         follows = _shape(request, sizes) if len(sizes) == len(digests) else None
     except InputError as error:
-        return Misfit([request.identity()], wanted.source, f"images: {error.message}")
+        return Misfit([request.identity()], wanted.source, f"images: {error.message}", each=True)
     return replace(wanted, request=request, follows=follows)
 
 

@@ -115,6 +115,9 @@ def compile_images(
     globs: dict[str, tuple[str, ...]] = {}
     for number, text in enumerate(texts, start=1):
         matches = faults.attempt(_matches, text, folder)
+        if matches is None:
+            templates.append(None)
+            continue
         if matches:
             globs[f"{_HIDDEN}{number}"] = matches
             templates.append(Template((Placeholder(f"{_HIDDEN}{number}"),)))

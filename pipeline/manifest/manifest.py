@@ -75,8 +75,9 @@ class Manifest:
         for entry in self.entries:
             for outcome in found(entry.outcomes(), finder):
                 if isinstance(outcome, Misfit):
-                    index += 1
-                    yield self._unfit(index, outcome)
+                    for repeat in range(1, (entry.repeat if outcome.each else 1) + 1):
+                        index += 1
+                        yield self._unfit(index, outcome, repeat)
                     continue
                 for repeat in range(1, entry.repeat + 1):
                     index += 1
@@ -110,9 +111,11 @@ class Manifest:
             follows=wanted.follows,
         )
 
-    def _unfit(self, index: int, misfit: Misfit) -> UnfitRow:
+    def _unfit(self, index: int, misfit: Misfit, repeat: int) -> UnfitRow:
         file = misfit.source.rpartition(":")[0]
         identity = {"unfit": misfit.raw, "file": file, "edition": self.edition}
+        if misfit.each:
+            identity["repeat"] = repeat
         return UnfitRow(index=index, key=digest_of(identity), source=misfit.source, message=misfit.message)
 
 

@@ -1,0 +1,217 @@
+"""Inputs from URLs, over real sockets: guarded, bounded, fetched once, and known by what came."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+from aiohttp import web
+from PIL import Image
+
+from pipeline.inputs import Finder, Found, InputError, Seen, Store
+from pipeline.inputs.darkroom import Darkroom
+from pipeline.inputs.decoding import MAX_BYTES
+from pipeline.job import Job, PictureRequest, Stitch, job_key
+from pipeline.transport import DownloadTransport
+
+PATIENCE_S = 40.0
+
+
+def picture(colour: str, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+class Site:
+    """A host of pictures, on loopback."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.busy = 0
+        self.origin = ""
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        self.asked.append(name)
+        match name:
+            case "moved":
+                raise web.HTTPFound(request.query["to"])
+            case "endless":
+                response = web.StreamResponse()
+                await response.prepare(request)
+                for _ in range(3 * MAX_BYTES // 1_000_000):
+                    await response.write(bytes(1_000_000))
+                return response
+            case "busy" if self.busy:
+                self.busy -= 1
+                raise web.HTTPServiceUnavailable
+            case _ if name not in self.bodies:
+                raise web.HTTPNotFound
+        return web.Response(body=self.bodies[name], content_type="application/octet-stream")
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    made = Site()
+    application = web.Application()
+    application.router.add_get("/{name}", made.get)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield made
+    finally:
+        await runner.cleanup()
+
+
+async def find(finder: Finder, *urls: str) -> dict[str, Seen | None]:
+    with anyio.fail_after(PATIENCE_S):
+        return await anyio.to_thread.run_sync(finder.find, urls)
+
+
+@pytest.fixture
+async def finder(site: Site, tmp_path: Path) -> AsyncIterator[Finder]:
+    made = Finder(Store(tmp_path), allow_hosts=[site.origin.removeprefix("http://")])
+    made.__enter__()
+    yield made
+    await anyio.to_thread.run_sync(lambda: made.__exit__(None, None, None))
+
+
+async def test_a_url_is_fetched_once_and_known_by_its_bytes(site: Site, finder: Finder, tmp_path: Path) -> None:
+    site.bodies |= {"a": picture("red"), "b": picture("red"), "c": picture("blue")}
+    urls = [f"{site.origin}/{name}" for name in ("a", "b", "c", "a")]
+    found = await find(finder, *urls)
+    again = await find(finder, urls[0])
+    one, same, other = (found[url] for url in urls[:3])
+    assert isinstance(one, Found)
+    assert isinstance(same, Found)
+    assert isinstance(other, Found)
+    assert one.sha256 == same.sha256 != other.sha256
+    assert again[urls[0]] == one
+    assert sorted(site.asked) == ["a", "b", "c"]
+    kept = [path for path in (tmp_path / ".inputs").rglob("*") if path.is_file()]
+    assert sorted(path.name for path in kept) == sorted({one.sha256, other.sha256})
+
+
+async def test_what_is_no_picture_or_too_large_or_gone_is_told_and_leaves_nothing(
+    site: Site, finder: Finder, tmp_path: Path
+) -> None:
+    site.bodies |= {"page": b"<!doctype html>", "cut": picture("red")[:-20], "large": bytes(30_000_000)}
+    names = ("page", "cut", "large", "endless", "none")
+    found = await find(finder, *(f"{site.origin}/{name}?sig=secret" for name in names))
+    told = {url.rpartition("/")[2].partition("?")[0]: seen for url, seen in found.items()}
+    for name, words in zip(names, ("a page", "cut off", "20,000,000", "20,000,000", "HTTP 404"), strict=True):
+        error = told[name]
+        assert isinstance(error, InputError)
+        assert words in error.message
+        assert "secret" not in error.message
+    assert not list((tmp_path / ".inputs").glob("*.part"))
+
+
+async def test_a_server_that_is_busy_is_asked_again(site: Site, finder: Finder) -> None:
+    site.bodies["busy"], site.busy = picture("red"), 2
+    found = await find(finder, f"{site.origin}/busy")
+    assert isinstance(found[f"{site.origin}/busy"], Found)
+    assert len(site.asked) == 3
+
+
+async def test_private_addresses_are_not_reached_and_redirects_do_not_lead_there(site: Site, tmp_path: Path) -> None:
+    site.bodies["a"] = picture("red")
+    port = site.origin.rpartition(":")[2]
+    with Finder(Store(tmp_path)) as guarded:
+        urls = [f"https://127.0.0.1:{port}/a", f"https://[::ffff:127.0.0.1]:{port}/a", f"http://127.0.0.1:{port}/a"]
+        found = await find(guarded, *urls, "https://169.254.169.254/latest")
+    for seen in found.values():
+        assert isinstance(seen, InputError)
+        assert seen.kind == "input_forbidden"
+    assert site.asked == []
+    with Finder(Store(tmp_path), allow_hosts=[f"localhost:{port}"]) as half:
+        url = f"http://localhost:{port}/moved?to=https://127.0.0.1:{port}/a"
+        seen = (await find(half, url))[url]
+    assert isinstance(seen, InputError)
+    assert seen.kind == "input_forbidden"
+    assert site.asked == ["moved"]
+
+
+def job_with(*inputs: tuple[str, str], stitch: Stitch | None = None) -> Job:
+    request = PictureRequest(
+        model="flux-kontext-pro",
+        prompt="p",
+        ratio=None,
+        inputs=tuple(sha256 for sha256, _ in inputs),
+        stitch=stitch,
+        background="#ffffff",
+    )
+    key = job_key(request, repeat=1, edition="", simulated=False)
+    found_at = tuple(at for _, at in inputs)
+    return Job(index=1, key=key, request=request, repeat=1, path="b/00001", source="m.yaml:1", found_at=found_at)
+
+
+async def test_what_the_store_let_go_of_is_fetched_again_and_must_be_the_same(
+    site: Site, finder: Finder, tmp_path: Path
+) -> None:
+    site.bodies["a"] = picture("red")
+    url = f"{site.origin}/a"
+    found = (await find(finder, url))[url]
+    assert isinstance(found, Found)
+    store = Store(tmp_path)
+    with anyio.fail_after(PATIENCE_S):
+        async with DownloadTransport(own_origin=None, allow_hosts=finder.allow_hosts) as transport:
+            darkroom = Darkroom(output=tmp_path, store=store, transport=transport)
+            job = job_with((found.sha256, url), (found.sha256, url), stitch=Stitch())
+            store.path(found.sha256).unlink()
+            [ready] = await darkroom.prepare(job)
+            [image] = await darkroom.load([ready])
+            assert Image.open(io.BytesIO(image.data)).size == (60, 20)
+            assert Path(ready.path).parent == tmp_path / "b"
+            store.path(found.sha256).unlink()
+            site.bodies["a"] = picture("blue")
+            with pytest.raises(InputError, match="changed"):
+                await darkroom.prepare(job)
+            await anyio.Path(ready.path).write_bytes(b"other")
+            with pytest.raises(InputError, match="changed"):
+                await darkroom.load([ready])
+
+
+def test_the_store_is_bounded_and_lets_the_oldest_go(tmp_path: Path) -> None:
+    store = Store(tmp_path, limit_bytes=1_000)
+    for number in range(20):
+        part = store.spare()
+        part.write_bytes(bytes(100))
+        kept = store.take(part, f"{number:064x}")
+        assert kept.exists()
+    held = [path for path in (tmp_path / ".inputs").rglob("*") if path.is_file()]
+    assert 1 <= len(held) <= 10
+    assert store.path(f"{19:064x}") in held
+
+
+async def test_leaving_waits_for_no_fetch(tmp_path: Path) -> None:
+    """A second signal leaves at once, whatever a server does."""
+    asked = asyncio.Event()
+    done: list[Callable[[], None]] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        done.append(writer.close)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    with anyio.fail_after(PATIENCE_S):
+        async with server, anyio.create_task_group() as group:
+            finder = Finder(Store(tmp_path), allow_hosts=[host])
+            finder.__enter__()
+            group.start_soon(
+                lambda: anyio.to_thread.run_sync(finder.find, [f"http://{host}/x"], abandon_on_cancel=True)
+            )
+            await asked.wait()
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(lambda: finder.__exit__(None, None, None))
