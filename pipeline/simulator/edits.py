@@ -79,7 +79,7 @@ async def read_form(request: web.Request) -> tuple[dict[str, Any], bytes]:
             raise RefusalError(400, "The form could not be read")
         if name == "image":
             image = bytes(await part.read())
-        else:
+        elif part.filename is None:  # another file is not looked at, as the provider does not look at image[]
             fields[name] = _value(name, bytes(await part.read())[:_MAX_FIELD_BYTES])
     if image is None:
         raise invalid("image is required", "image")
