@@ -98,7 +98,7 @@ async def test_a_form_whose_field_is_not_exactly_image_is_refused(simulator: Sim
 async def test_the_official_sdk_edits_with_a_form(simulator: Simulator) -> None:
     async with AsyncOpenAI(api_key="any", base_url=simulator.base_url, max_retries=0) as client:
         with anyio.fail_after(PATIENCE_S):
-            response = await client.images.edit(image=("x.png", picture()), **ASKED)
+            response = await client.images.edit(image=("x.png", picture()), model=ASKED["model"], prompt="An edit")
     assert response.data
     assert simulator.bill.pictures == 1
 

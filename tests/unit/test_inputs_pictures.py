@@ -128,13 +128,14 @@ def test_what_is_no_whole_picture_is_refused(data: bytes, told: str, tmp_path: P
         examine(str(path))
 
 
-def test_pixels_that_are_missing_are_found_before_anything_is_bought(tmp_path: Path) -> None:
-    """A bit that turned in the middle: head and end say nothing of it, and Pillow's decode does not either."""
+@pytest.mark.parametrize("of_sum", [False, True])
+def test_a_bit_that_turned_is_found_before_anything_is_bought(tmp_path: Path, *, of_sum: bool) -> None:
+    """Head and end say nothing of it; nor does a decode of a sum that is wrong."""
     noise = Image.frombytes("RGB", (64, 64), hashlib.shake_256(b"x").digest(64 * 64 * 3))
     buffer = io.BytesIO()
     noise.save(buffer, "PNG")
     data = bytearray(buffer.getvalue())
-    data[len(data) // 2] ^= 0xFF
+    data[data.index(b"IEND") - 7 if of_sum else len(data) // 2] ^= 0xFF
     path = tmp_path / "x.png"
     path.write_bytes(data)
     found = examine(str(path))
