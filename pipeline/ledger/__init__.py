@@ -30,27 +30,29 @@ from pipeline.ledger.repair import repair
 from pipeline.ledger.runfile import BALLAST_BYTES
 from pipeline.ledger.runs import RunNews
 from pipeline.ledger.settling import settle
+from pipeline.ledger.shown import (
+    AgeBar,
+    BudgetLine,
+    MoneyLine,
+    Progress,
+    RunLine,
+    Scope,
+    Shown,
+    Standing,
+    StateCount,
+    Survey,
+)
 from pipeline.ledger.states import AttemptMoney, JobState
 from pipeline.ledger.stories import Story, StoryAttempt, StoryRow
 from pipeline.ledger.verification import Finding, Verification
 from pipeline.ledger.views import (
     COLUMNS,
-    AgeBar,
     AttemptRecord,
     BatchName,
     BatchStatus,
-    BudgetLine,
     Known,
-    MoneyLine,
-    Progress,
     Row,
-    RunLine,
-    Scope,
-    Shown,
     SpendLine,
-    Standing,
-    StateCount,
-    Survey,
 )
 from pipeline.ledger.writer import LedgerWriter
 

@@ -16,6 +16,13 @@ from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.pruning import Bounds, Pruned
 from pipeline.ledger.runfile import ask_to_stop, is_alive
 from pipeline.ledger.runs import RunNews, run_news
+from pipeline.ledger.shown import (
+    Progress,
+    Scope,
+    Shown,
+    Standing,
+    Survey,
+)
 from pipeline.ledger.standings import standings
 from pipeline.ledger.stories import Story, story
 from pipeline.ledger.verification import Finding, Verification, verify
@@ -24,13 +31,8 @@ from pipeline.ledger.views import (
     BatchName,
     BatchStatus,
     Known,
-    Progress,
     Row,
-    Scope,
-    Shown,
     SpendLine,
-    Standing,
-    Survey,
 )
 
 

@@ -5,10 +5,10 @@ import json
 from pipeline.ledger import hands
 from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
+from pipeline.ledger.shown import Standing
 from pipeline.ledger.states import JobState
 from pipeline.ledger.survey import one_view
 from pipeline.ledger.tallying import tally
-from pipeline.ledger.views import Standing
 
 #: Manifests that are told of, those run last.
 _MOST = 50

@@ -6,9 +6,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.ledger.connection import Connection
+from pipeline.ledger.shown import (
+    AgeBar,
+    BudgetLine,
+    MoneyLine,
+    Progress,
+    RunLine,
+    Scope,
+    Shown,
+    StateCount,
+    Survey,
+)
 from pipeline.ledger.states import JobState
 from pipeline.ledger.sums import local_day
-from pipeline.ledger.views import AgeBar, BudgetLine, MoneyLine, Progress, RunLine, Scope, Shown, StateCount, Survey
 
 #: Seconds at which one bar of the ages ends and the next begins; the first begins at 0, the last has no end.
 AGE_BOUNDS_S = (1, 2, 5, 10, 30, 60, 120, 300, 600)

@@ -45,6 +45,7 @@ async def test_the_json_object_holds_what_automation_is_written_against(
         "unknown": int, "lost": int, "spoiled": int, "skipped": int, "spend_usd": str, "unknown_usd": str,
         "manifest_spend_usd": str, "manifest_unknown_usd": str, "budget_usd": str, "elapsed_s": float,
         "url_age_max_s": float, "exit_code": int, "ledger": str, "output": str,
+        "providers": dict,
     }  # fmt: skip
     assert {name: type(value) for name, value in told.items()} == kinds
     assert (told["manifest"], told["edition"], told["output"]) == ("batch", "spring", "output")
