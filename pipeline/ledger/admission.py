@@ -22,12 +22,13 @@ SELECT j.key, j.id, j.state, j.passing, j.bytes, j.holder, (SELECT max(id) FROM 
 FROM json_each(?) AS asked CROSS JOIN jobs j ON j.key = unhex(asked.value)
 """
 _FIND_PLACES = """
-SELECT p.job, p.id, p.path, p.run FROM json_each(?) AS asked CROSS JOIN placements p ON p.job = asked.value
+SELECT p.job, p.id, p.path, p.run FROM json_each(?) AS asked
+CROSS JOIN placements p ON p.job = CAST(asked.value AS BIGINT)
 WHERE p.batch = ? ORDER BY p.job, p.occurrence
 """
 _MEET = """
 UPDATE placements SET run = ?, number = met.column2, duplicate = met.column3, wanted = met.column4,
-    seen_attempt = met.column5
+    seen_attempt = CAST(met.column5 AS BIGINT)
 FROM (VALUES {}) AS met WHERE placements.id = met.column1
 """
 

@@ -9,7 +9,7 @@ from pipeline.ledger.views import AttemptRecord
 
 _ATTEMPTS = """
 SELECT a.id, j.key, j.model, a.day, a.money, a.price_microusd, a.started_at, a.ended_at, coalesce(a.request_id, ''),
-    a.error_kind IS NOT NULL, coalesce(a.settled_at > a.ended_at, 0), r.run_id, r.ended_at IS NULL,
+    a.error_kind IS NOT NULL, coalesce(a.settled_at > a.ended_at, FALSE), r.run_id, r.ended_at IS NULL,
     (SELECT count(*) FROM attempts o WHERE o.job = a.job AND o.money IN ('unknown', 'reserved'))
 FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch
 WHERE coalesce(a.provider, r.provider) = ? AND b.simulated = ? AND a.day BETWEEN ? AND ? ORDER BY a.started_at, a.id

@@ -21,8 +21,9 @@ def read(connection: Connection, venue: Venue) -> dict[str, Found]:
 def write(connection: Connection, venue: Venue, found: Mapping[str, Found]) -> None:
     """What was found replaces what was known of these models."""
     connection.executemany(
-        "INSERT OR REPLACE INTO pace (provider, origin, simulated, model, level, wall, rate, learned_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO pace (provider, origin, simulated, model, level, wall, rate, learned_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (provider, origin, simulated, model) DO UPDATE SET"
+        " level = excluded.level, wall = excluded.wall, rate = excluded.rate, learned_at = excluded.learned_at",
         [
             (venue.provider, venue.origin, venue.simulated, model, each.level, each.wall, each.rate, each.learned_at)
             for model, each in found.items()

@@ -62,8 +62,8 @@ def _by_place(connection: Connection, path: Path, file: Path) -> list[str]:
     name = file.name.encode(errors="replace").decode()
     rows = connection.execute(
         "SELECT DISTINCT j.key, p.path FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE p.path IS NOT NULL AND substr('/' || p.path, -length(?1)) = ?1",
-        ("/" + name,),
+        " WHERE p.path IS NOT NULL AND substr('/' || p.path, 2 + length(p.path) - length(:tail)) = :tail",
+        {"tail": "/" + name},
     )
     real = os.path.realpath(file)
     return [key.hex() for key, place in rows if os.path.realpath(path.parent / place) == real]

@@ -23,8 +23,8 @@ def refuse_ours(connection: Connection, ledger: Path, target: Path) -> None:
     # Of a million pictures, only those with that last name are looked at; its case may not matter on this disk.
     rows = connection.execute(
         "SELECT DISTINCT path FROM placements WHERE path IS NOT NULL AND"
-        " substr('/' || path, -length(?1)) = ?1 COLLATE NOCASE",
-        ("/" + wanted,),
+        " lower(substr('/' || path, 2 + length(path) - length(:tail))) = lower(:tail)",
+        {"tail": "/" + wanted},
     )
     if any(_same(target, ledger.parent / path) for (path,) in rows):
         raise UsageError(f"{target}: is a picture of this ledger", remedy="name another file with --to")

@@ -159,7 +159,8 @@ def _pictures(connection: Connection, bounds: Bounds) -> Iterator[tuple[int, byt
     if not bounds.pictures:
         return
     rows: list[Any] = connection.execute(
-        "SELECT id, sha256, bytes, error_kind IS :pruned, stored_at < :before AND unknown_microusd = 0"
+        "SELECT id, sha256, bytes, error_kind IS NOT DISTINCT FROM :pruned,"
+        " stored_at < :before AND unknown_microusd = 0"
         " AND NOT EXISTS (SELECT 1 FROM placements p JOIN runs r ON r.id = p.run WHERE p.job = jobs.id"
         " AND r.started_at >= :before)"
         " FROM jobs WHERE state = 'stored' ORDER BY stored_at, id",

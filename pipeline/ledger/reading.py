@@ -66,7 +66,8 @@ def unplaced(connection: Connection, *, run: int, folder: Path) -> list[Unplaced
     """
     rows = connection.execute(
         "SELECT p.id, p.number, p.wanted, j.sha256, j.bytes, p.job FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored' AND j.error_kind IS NOT ? ORDER BY p.number",
+        " WHERE p.run = ? AND p.path IS NULL AND j.state = 'stored'"
+        " AND j.error_kind IS DISTINCT FROM ? ORDER BY p.number",
         (run, presence.PRUNED),
     )
     found = []
@@ -208,7 +209,7 @@ def status(connection: Connection) -> list[BatchStatus]:
         "SELECT b.id, b.manifest, b.edition, b.simulated, coalesce(s.spent, 0), coalesce(s.unknown, 0),"
         " coalesce(s.reserved, 0), r.run_id, r.started_at, r.exit_code FROM batches b"
         " LEFT JOIN sums s ON s.scope = 'batch:' || b.id"
-        " LEFT JOIN runs r ON r.id = (SELECT max(id) FROM runs WHERE batch = b.id) ORDER BY r.id DESC"
+        " LEFT JOIN runs r ON r.id = (SELECT max(id) FROM runs WHERE batch = b.id) ORDER BY r.id DESC NULLS LAST"
     )
     return [
         BatchStatus(

@@ -35,7 +35,9 @@ def begin(
         LedgerBusyError: A run of the same manifest and edition is on.
     """
     bury_dead(connection, at=at, alive=alive)
-    connection.execute("INSERT OR IGNORE INTO batches (manifest, edition, simulated) VALUES (?, ?, ?)", batch)
+    connection.execute(
+        "INSERT INTO batches (manifest, edition, simulated) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", batch
+    )
     number = connection.execute(
         "SELECT id FROM batches WHERE manifest = ? AND edition = ? AND simulated = ?", batch
     ).get

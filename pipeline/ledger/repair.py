@@ -101,7 +101,8 @@ def _counters(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
         " FROM jobs j LEFT JOIN attempts a ON a.job = j.id GROUP BY j.id)"
         " UPDATE jobs SET attempts = made.attempts, spend_microusd = made.spent, unknown_microusd = made.unknown"
         " FROM made WHERE made.job = jobs.id"
-        " AND (jobs.attempts, spend_microusd, unknown_microusd) IS NOT (made.attempts, made.spent, made.unknown)"
+        " AND (jobs.attempts, spend_microusd, unknown_microusd)"
+        " IS DISTINCT FROM (made.attempts, made.spent, made.unknown)"
         " RETURNING key"
     ).fetchall()
     for (key,) in changed:

@@ -59,7 +59,8 @@ def reserve(
     )
     attempt = connection.last_insert_rowid()
     connection.execute(
-        "UPDATE jobs SET state = 'buying', holder = ?, settled = 0, attempts = attempts + 1 WHERE id = ?", (run.id, job)
+        "UPDATE jobs SET state = 'buying', holder = ?, settled = FALSE, attempts = attempts + 1 WHERE id = ?",
+        (run.id, job),
     )
     return Reservation(attempt=attempt, price_microusd=price_microusd)
 
@@ -71,7 +72,7 @@ def answer(
     settled = _settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
     connection.execute(
         "UPDATE jobs SET state = 'bought', url = ?, bought_at = ?, deadline = ?, request_id = ?,"
-        " spend_microusd = spend_microusd + ?, error_kind = NULL, error_message = NULL, passing = 0 WHERE id = ?",
+        " spend_microusd = spend_microusd + ?, error_kind = NULL, error_message = NULL, passing = FALSE WHERE id = ?",
         (url, bought_at, deadline, request_id or None, settled.price, settled.job),
     )
     if settled.pictured:  # it was stored, and missed
@@ -123,7 +124,7 @@ def lose_answer(
     settled = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
     connection.execute(
         "UPDATE jobs SET state = 'unknown', unknown_microusd = unknown_microusd + ?, error_kind = ?,"
-        " error_message = ?, passing = 0, request_id = ? WHERE id = ?",
+        " error_message = ?, passing = FALSE, request_id = ? WHERE id = ?",
         (settled.price, kind, message[:MAX_ERROR_CHARACTERS], request_id or None, settled.job),
     )
 
@@ -157,7 +158,7 @@ def give_up(connection: Connection, *, attempt: int, state: JobState, kind: str,
         raise ValueError(f"a paid job cannot become {state}")
     job, _ = _bought(connection, attempt)
     connection.execute(
-        "UPDATE jobs SET state = ?, url = NULL, error_kind = ?, error_message = ?, passing = 0 WHERE id = ?",
+        "UPDATE jobs SET state = ?, url = NULL, error_kind = ?, error_message = ?, passing = FALSE WHERE id = ?",
         (state, kind, message[:MAX_ERROR_CHARACTERS], job),
     )
 
@@ -176,7 +177,7 @@ def place(connection: Connection, *, placement: int, path: str) -> None:
 def miss(connection: Connection, *, job: int, path: str) -> None:
     """I: the file of a stored picture is gone; it stays recorded where it was and what it was, should it come back."""
     connection.execute(
-        "UPDATE jobs SET state = 'lost', settled = 0, passing = 0, error_kind = 'missing', error_message = ?"
+        "UPDATE jobs SET state = 'lost', settled = FALSE, passing = FALSE, error_kind = 'missing', error_message = ?"
         " WHERE id = ? AND state = 'stored'",
         (f"stored, but {path} is gone or no longer the picture", job),
     )
@@ -185,7 +186,7 @@ def miss(connection: Connection, *, job: int, path: str) -> None:
 def find(connection: Connection, *, job: int) -> None:
     """J: the file of a picture that was missed is back, proven by its digest."""
     connection.execute(
-        "UPDATE jobs SET state = 'stored', settled = 0, error_kind = NULL, error_message = NULL"
+        "UPDATE jobs SET state = 'stored', settled = FALSE, error_kind = NULL, error_message = NULL"
         " WHERE id = ? AND sha256 IS NOT NULL",
         (job,),
     )

@@ -13,7 +13,7 @@ Scopes = tuple[str, str, str, str]
 # One statement each, because each lets go of the interpreter's lock, which is what most of a step costs.
 _RESERVE = (
     "INSERT INTO sums (scope, reserved) VALUES (?, ?), (?, ?), (?, ?), (?, ?)"
-    " ON CONFLICT (scope) DO UPDATE SET reserved = reserved + excluded.reserved"
+    " ON CONFLICT (scope) DO UPDATE SET reserved = sums.reserved + excluded.reserved"
 )
 _MOVE = "UPDATE sums SET spent = spent + ?, unknown = unknown + ?, reserved = reserved + ? WHERE scope IN (?, ?, ?, ?)"
 _OF_SCOPE = "coalesce((SELECT spent + unknown + reserved FROM sums WHERE scope = ?), 0)"
@@ -88,9 +88,9 @@ WITH counted AS (
     UNION ALL SELECT realm || 'total', money, price FROM counted
 ), proven AS (
     SELECT scope,
-        CAST(total(price) FILTER (WHERE money = 'spent') AS INTEGER) AS spent,
-        CAST(total(price) FILTER (WHERE money = 'unknown') AS INTEGER) AS unknown,
-        CAST(total(price) FILTER (WHERE money = 'reserved') AS INTEGER) AS reserved
+        CAST(total(price) FILTER (WHERE money = 'spent') AS BIGINT) AS spent,
+        CAST(total(price) FILTER (WHERE money = 'unknown') AS BIGINT) AS unknown,
+        CAST(total(price) FILTER (WHERE money = 'reserved') AS BIGINT) AS reserved
     FROM scoped GROUP BY scope
 )
 """
@@ -99,7 +99,7 @@ WITH counted AS (
 _CONTRADICTED = f"""{_PROVEN}
 SELECT coalesce(p.scope, s.scope), coalesce(s.spent + s.unknown + s.reserved, 0),
     coalesce(p.spent + p.unknown + p.reserved, 0) FROM proven p FULL JOIN sums s ON s.scope = p.scope
-WHERE (s.spent, s.unknown, s.reserved) IS NOT (p.spent, p.unknown, p.reserved)
+WHERE (s.spent, s.unknown, s.reserved) IS DISTINCT FROM (p.spent, p.unknown, p.reserved)
 """  # noqa: S608 - from the text above
 _RECOUNT = f"""DELETE FROM sums;
 INSERT INTO sums (scope, spent, unknown, reserved) {_PROVEN} SELECT scope, spent, unknown, reserved FROM proven

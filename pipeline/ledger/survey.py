@@ -28,7 +28,7 @@ PACE_S = 60.0
 _LISTED = 50
 
 _OPEN = "(j.state IN ('failed', 'unknown', 'lost', 'spoiled', 'bought') AND NOT j.settled)"
-_AGE_BAR = " + ".join(f"(j.url_age_s >= {bound})" for bound in AGE_BOUNDS_S)
+_AGE_BAR = " + ".join(f"CAST(j.url_age_s >= {bound} AS INTEGER)" for bound in AGE_BOUNDS_S)
 
 _SHOWN = f"""
 SELECT p.id, j.key, b.manifest, b.edition, b.simulated, p.number, j.model, j.prompt, j.ratio, j.seed, j.asked, j.state,
@@ -78,7 +78,7 @@ def marks(connection: Connection, scope: Scope, *, limit: int) -> dict[int, str]
 
 def rows_of(connection: Connection, numbers: Sequence[int]) -> list[Shown]:
     """Rows by their numbers."""
-    statement = _SHOWN.format(scope="p.id IN (SELECT value FROM json_each(:numbers))")
+    statement = _SHOWN.format(scope="p.id IN (SELECT CAST(value AS BIGINT) FROM json_each(:numbers))")
     found = connection.execute(statement, {"numbers": json.dumps(list(numbers)), "limit": len(numbers)})
     return [Shown(*_cooked(values)) for values in found]
 
@@ -122,7 +122,7 @@ def has(connection: Connection, scope: Scope) -> bool:
     bindings = _bindings(scope)
     if scope.run is not None:
         return bool(connection.execute("SELECT count(*) FROM runs WHERE run_id = :run", bindings).get)
-    known = "SELECT count(*) FROM batches WHERE :manifest IS NULL OR manifest = :manifest"
+    known = "SELECT count(*) FROM batches WHERE CAST(:manifest AS TEXT) IS NULL OR manifest = :manifest"
     return scope.manifest is None or bool(connection.execute(known, bindings).get)
 
 
@@ -145,14 +145,14 @@ def _rows_of(scope: Scope) -> str:
     if scope.run is not None:
         run = "(SELECT id FROM runs WHERE run_id = :run)"
         return f"(p.run = {run} OR p.id IN (SELECT placement FROM attempts WHERE run = {run}))"  # noqa: S608
-    return "b.manifest = :manifest" if scope.manifest is not None else "1"
+    return "b.manifest = :manifest" if scope.manifest is not None else "TRUE"
 
 
 def _money_of(scope: Scope) -> str:
     """Which attempts' runs ``r`` of batches ``b`` belong."""
     if scope.run is not None:
         return "r.run_id = :run"
-    return "b.manifest = :manifest" if scope.manifest is not None else "1"
+    return "b.manifest = :manifest" if scope.manifest is not None else "TRUE"
 
 
 def _counts(connection: Connection, scope: Scope) -> tuple[StateCount, ...]:

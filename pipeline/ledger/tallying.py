@@ -10,18 +10,19 @@ from pipeline.ledger.records import Tally
 from pipeline.ledger.states import JobState
 
 # Of a million rows nearly all are whole pictures, and to sort them into groups takes longer than to count them.
-_IS_WHOLE = "(j.state = 'stored' AND j.verdict IS NOT 'wrong_shape' AND NOT j.settled)"
-_IS_OWN = "(j.stored_run IS p.run AND NOT p.duplicate)"
-_IS_PRUNED = f"(j.state = 'stored' AND j.error_kind IS '{PRUNED}')"
+_IS_WHOLE = "(j.state = 'stored' AND j.verdict IS DISTINCT FROM 'wrong_shape' AND NOT j.settled)"
+_IS_OWN = "(j.stored_run IS NOT DISTINCT FROM p.run AND NOT p.duplicate)"
+_IS_PRUNED = f"(j.state = 'stored' AND j.error_kind IS NOT DISTINCT FROM '{PRUNED}')"
 _TALLY_WHOLE = f"""
 SELECT count(*), count(*) FILTER (WHERE {_IS_OWN}), max(j.url_age_s) FILTER (WHERE {_IS_OWN}),
     count(*) FILTER (WHERE {_IS_PRUNED})
 FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND {_IS_WHOLE}
 """  # noqa: S608 - from the text above
 _TALLY_REST = f"""
-SELECT iif(j.state IN ('buying', 'bought') AND j.holder IN (SELECT value FROM json_each(?)), 'planned', j.state),
-    {_IS_OWN} AS own, j.verdict IS 'wrong_shape' AS wrong, j.settled, j.passing,
-    j.state = 'failed' AND j.error_kind IS 'unfit_row' AS unfit,
+SELECT iif(j.state IN ('buying', 'bought') AND j.holder IN (SELECT CAST(value AS BIGINT) FROM json_each(?)), 'planned',
+    j.state),
+    {_IS_OWN} AS own, j.verdict IS NOT DISTINCT FROM 'wrong_shape' AS wrong, j.settled, j.passing,
+    j.state = 'failed' AND j.error_kind IS NOT DISTINCT FROM 'unfit_row' AS unfit,
     count(*), count(*) FILTER (WHERE NOT p.duplicate), max(j.url_age_s), count(*) FILTER (WHERE {_IS_PRUNED})
 FROM placements p JOIN jobs j ON j.id = p.job WHERE p.run = ? AND NOT {_IS_WHOLE} GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - from the text above

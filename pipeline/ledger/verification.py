@@ -108,7 +108,7 @@ def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
     findings = []
     for key, path, sha256, size in connection.execute(
         "SELECT j.key, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
-        " WHERE j.state = 'stored' AND p.path IS NOT NULL AND j.error_kind IS NOT ?",
+        " WHERE j.state = 'stored' AND p.path IS NOT NULL AND j.error_kind IS DISTINCT FROM ?",
         (PRUNED,),
     ):
         pictures += 1
@@ -200,7 +200,7 @@ def _jobs(connection: Connection) -> Iterator[Finding]:
         " coalesce(m.unclear, 0) AS unclear, coalesce(m.held, 0) AS held, coalesce(m.spent, 0) AS spent,"
         " coalesce(m.unknown, 0) AS unknown FROM jobs j LEFT JOIN made m ON m.job = j.id)"
         " SELECT key, state FROM known WHERE attempts != counted OR spend_microusd != spent"
-        " OR unknown_microusd != unknown OR held != (state = 'buying')"
+        " OR unknown_microusd != unknown OR held != CAST(state = 'buying' AS INTEGER)"
         " OR (state IN ('bought', 'stored', 'lost', 'spoiled') AND paid = 0) OR (state = 'unknown' AND unclear = 0)"
         " OR (state IN ('planned', 'failed') AND paid + unclear > 0)"
         " OR (state = 'bought') != (url IS NOT NULL) OR (state = 'stored' AND sha256 IS NULL)"
