@@ -22,7 +22,6 @@ The codes are those of ``sysexits.h`` where it has one; 0, 3, 4 and 5 are outcom
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import ClassVar
 
 
@@ -140,7 +139,7 @@ class NotFoundError(FluxbatchError):
 
     exit_code = ExitCode.NOT_FOUND
 
-    def __init__(self, path: Path, reason: str = "no such file", *, remedy: str = "") -> None:
+    def __init__(self, path: object, reason: str = "no such file", *, remedy: str = "") -> None:
         super().__init__(f"{path}: {reason}", remedy=remedy)
         self.path = path
 

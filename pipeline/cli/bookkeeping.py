@@ -14,13 +14,13 @@ from pipeline.cli.plain import plain
 from pipeline.cli.tables import table
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode
-from pipeline.ledger import BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, hold, repair
+from pipeline.ledger import Address, BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, hold, repair
 from pipeline.money import format_usd, saving_percent
 from pipeline.report import to_json
 from pipeline.wording import counted
 
 
-def show_status(path: Path, *, json: bool) -> int:
+def show_status(path: Address, *, json: bool) -> int:
     """Print every manifest and edition, the one run last first."""
     with Ledger(path) as ledger:
         batches = ledger.status()
@@ -44,14 +44,14 @@ def show_status(path: Path, *, json: bool) -> int:
     return int(ExitCode.OK)
 
 
-def export_ledger(path: Path, *, form: ExportFormat, to: Path | None) -> int:
+def export_ledger(path: Address, *, form: ExportFormat, to: Path | None) -> int:
     """Write one row a job."""
     with Ledger(path) as ledger:
         ledger.export(to=to, form=form, stdout=sys.stdout)
     return int(ExitCode.OK)
 
 
-def verify_ledger(path: Path, *, json: bool, mend: bool = False) -> int:
+def verify_ledger(path: Address, *, json: bool, mend: bool = False) -> int:
     """Prove the ledger; list what does not hold. What is safe to put right is, before, when asked for."""
     Ledger(path).close()  # there is one, or this says so
     repaired: list[str] = []
@@ -89,7 +89,7 @@ def verify_ledger(path: Path, *, json: bool, mend: bool = False) -> int:
     return int(code)
 
 
-def show_spend(path: Path, *, by: SpendBy, json: bool) -> int:
+def show_spend(path: Address, *, by: SpendBy, json: bool) -> int:
     """Print what was spent, on what, with the same pictures' official price beside it; make-believe money apart."""
     with Ledger(path) as ledger:
         lines = ledger.spend(by)

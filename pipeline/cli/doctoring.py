@@ -12,6 +12,7 @@ from rich.text import Text
 from pipeline.catalog import Profile
 from pipeline.clock import SystemClock
 from pipeline.errors import UsageError
+from pipeline.ledger import Address
 from pipeline.manifest import known_profiles, load_manifest
 from pipeline.report import to_json
 from pipeline.runner.doctor import examine
@@ -19,7 +20,7 @@ from pipeline.runner.doctor import examine
 _STYLES = {"ok": "green", "warning": "yellow", "trouble": "bold red"}
 
 
-def doctor(*, manifest: Path | None, provider: str | None, output: Path, ledger: Path, json: bool) -> int:
+def doctor(*, manifest: Path | None, provider: str | None, output: Path, ledger: Address, json: bool) -> int:
     """Examine this machine for a provider, and say what to do.
 
     Raises:

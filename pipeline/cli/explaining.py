@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from pipeline.cli.plain import plain
 from pipeline.errors import ExitCode
-from pipeline.ledger import AttemptMoney, JobState, Ledger, Story, StoryAttempt, StoryRow
+from pipeline.ledger import Address, AttemptMoney, JobState, Ledger, Story, StoryAttempt, StoryRow
 from pipeline.money import format_usd
 from pipeline.report import to_json
 
@@ -22,7 +21,7 @@ _OF_INPUTS = frozenset({"inputs", "found_at", "stitch", "background"})
 _FILES = {"ok": "there, and proven", "missing": "gone", "altered": "there, but not the bytes that were stored"}
 
 
-def explain(path: Path, named: str, *, words: str, json: bool) -> int:
+def explain(path: Address, named: str, *, words: str, json: bool) -> int:
     """Tell the story of a job, named by its key or by its picture's file.
 
     Args:

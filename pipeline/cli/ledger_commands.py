@@ -58,6 +58,19 @@ def resolve(
     return resolve_jobs(ledger_path(output, ledger), keys or [], billed=billed, unknown=unknown, json=json)
 
 
+@ledger_app.command("migrate")
+def migrate(
+    ledger: Annotated[str, typer.Option(metavar="URL", help="The database, as postgresql://HOST/DATABASE.")],
+    output: Output = Path("output"),
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Make a ledger in a PostgreSQL database, or bring it up to date; --output is where its pictures are."""
+    from pipeline.cli.migrating import migrate_ledger
+
+    return migrate_ledger(ledger_path(output, ledger), json=json)
+
+
 @ledger_app.command("spend")
 def spend(
     by: Annotated[SpendGroup, typer.Option(help="day, month, model, manifest or provider.")] = SpendGroup.day,

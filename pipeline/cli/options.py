@@ -13,6 +13,7 @@ from pipeline.errors import NotFoundError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pipeline.ledger import Address
     from pipeline.runner import RunOptions
 
 
@@ -96,28 +97,34 @@ class SpendGroup(StrEnum):
     provider = "provider"
 
 
-def ledger_path(output: Path, ledger: str | None) -> Path:
-    """The ledger's file.
+def ledger_path(output: Path, ledger: str | None) -> "Address":
+    """Where the ledger is.
 
     Raises:
         UsageError: It is a URL of a kind this version does not keep ledgers in.
+        NotFoundError: None is named, and there is no output folder.
     """
-    if ledger is None:
-        if not output.is_dir():
-            raise NotFoundError(
-                output, "no such output folder", remedy="name it with --output, or the ledger with --ledger"
-            )
-        return output / "ledger.db"
-    if "://" in ledger:
-        raise UsageError(f"--ledger {ledger.split('://')[0]}://...: a ledger is a file here", remedy="name a path")
-    return Path(ledger)
+    from pipeline.ledger import address_of
+
+    if ledger is not None:
+        return address_of(ledger, output)
+    if not output.is_dir():
+        raise NotFoundError(
+            output, "no such output folder", remedy="name it with --output, or the ledger with --ledger"
+        )
+    return output / "ledger.db"
 
 
 def same_places(output: Path, ledger: str | None) -> str:
-    """The options that lead another command to the same ledger; "" where it finds it by itself."""
-    if ledger is not None:
-        return f" --ledger {shlex.quote(ledger)}"
-    return "" if output == Path("output") else f" --output {shlex.quote(str(output))}"
+    """The options that lead another command to the same ledger, without a password; "" where it finds it by itself."""
+    from pipeline.ledger import is_server, redacted
+
+    elsewhere = "" if output == Path("output") else f" --output {shlex.quote(str(output))}"
+    if ledger is None:
+        return elsewhere
+    if is_server(ledger):
+        return f" --ledger {shlex.quote(redacted(ledger))}{elsewhere}"
+    return f" --ledger {shlex.quote(ledger)}"
 
 
 def run_options(

@@ -2,12 +2,11 @@
 
 import re
 import sys
-from pathlib import Path
 
 from pipeline.cli.plain import plain
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, UsageError
-from pipeline.ledger import Bounds, Ledger, Pruned, hold, prune
+from pipeline.ledger import Address, Bounds, Ledger, Pruned, hold, prune
 from pipeline.report import to_json
 
 _DAY_S = 86_400.0
@@ -17,7 +16,7 @@ SHOWN = 10
 
 
 def prune_ledger(
-    path: Path, *, older_than_days: float, pictures: bool, max_size: str | None, apply: bool, words: str, json: bool
+    path: Address, *, older_than_days: float, pictures: bool, max_size: str | None, apply: bool, words: str, json: bool
 ) -> int:
     """Say what would go, or let it go.
 
@@ -85,7 +84,7 @@ def _lines(found: Pruned, *, applied: bool) -> list[str]:
     return lines or ["nothing to prune"]
 
 
-def _as_json(path: Path, found: Pruned, *, applied: bool) -> dict[str, object]:
+def _as_json(path: Address, found: Pruned, *, applied: bool) -> dict[str, object]:
     return {
         "ledger": str(path),
         "applied": applied,

@@ -15,7 +15,7 @@ from rich.text import Text
 from pipeline.catalog import Profile
 from pipeline.cli.tables import table
 from pipeline.errors import ExitCode, UsageError
-from pipeline.ledger import Ledger
+from pipeline.ledger import Address, Ledger
 from pipeline.manifest import known_profiles, load_manifest
 from pipeline.money import format_usd
 from pipeline.provider import Billed
@@ -32,7 +32,7 @@ _KEYS_A_COMMAND = 50
 
 
 def show_reconciliation(
-    path: Path,
+    path: Address,
     *,
     manifest: Path | None,
     provider: str | None,
@@ -64,7 +64,7 @@ def show_reconciliation(
     return int(code)
 
 
-def _profile(path: Path, manifest: Path | None, provider: str | None) -> Profile:
+def _profile(path: Address, manifest: Path | None, provider: str | None) -> Profile:
     """The provider: of the manifest, by its name, or the only one of the ledger's with real money."""
     if manifest is not None and provider is not None:
         raise UsageError("a manifest names its provider already", remedy="leave out --provider")
@@ -202,7 +202,7 @@ def _notes(found: Reconciliation) -> list[str]:
     return notes
 
 
-def _as_json(found: Reconciliation, profile: Profile, path: Path, code: ExitCode) -> dict[str, Any]:
+def _as_json(found: Reconciliation, profile: Profile, path: Address, code: ExitCode) -> dict[str, Any]:
     return {
         "ledger": str(path),
         "provider": profile.name,

@@ -10,7 +10,7 @@ import anyio.to_thread
 from pipeline.cli.options import same_places
 from pipeline.cli.plain import plain
 from pipeline.errors import ExitCode, FluxbatchError, NotFoundError, UsageError
-from pipeline.ledger import Scope
+from pipeline.ledger import Address, Scope
 from pipeline.manifest import load_manifest
 from pipeline.report import to_json
 from pipeline.report.page import PAGE, Places, Report, write_report, write_sheet
@@ -27,7 +27,7 @@ def show_report(
     about: str | None,
     *,
     output: Path,
-    ledger: Path,
+    ledger: Address,
     to: Path | None,
     contact_sheet: Path | None,
     options: str = "",

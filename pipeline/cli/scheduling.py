@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError, ExitCode, NotFoundError, OutputError
+from pipeline.ledger import Address
 from pipeline.manifest import load_manifest
 from pipeline.runner import check_sellers
 from pipeline.runner.keyfile import environment_of
@@ -17,7 +18,7 @@ _TEMPLATE = """# What fluxbatch finds in its environment when it runs by itself;
 
 
 def entry_of(
-    manifest: Path, *, at: str, output: Path, ledger: Path | None, env_file: Path | None, timeout_s: int, wait_s: int
+    manifest: Path, *, at: str, output: Path, ledger: Address | None, env_file: Path | None, timeout_s: int, wait_s: int
 ) -> Entry:
     """What is to be run, with absolute paths.
 
@@ -27,7 +28,7 @@ def entry_of(
     return Entry(
         manifest=_absolute(manifest),
         output=_absolute(output),
-        ledger=None if ledger is None else _absolute(ledger),
+        ledger=_absolute(ledger) if isinstance(ledger, Path) else ledger,
         env_file=_absolute(env_file or default_env_file(os.environ)),
         at=at,
         timeout_s=timeout_s,

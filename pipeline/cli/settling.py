@@ -1,16 +1,15 @@
 """``fluxbatch ledger resolve``: a person's word on money that bought nothing."""
 
 import sys
-from pathlib import Path
 
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, UsageError
-from pipeline.ledger import JobState, Settlement, hold, settle
+from pipeline.ledger import Address, JobState, Settlement, hold, settle
 from pipeline.money import format_usd
 from pipeline.report import to_json
 
 
-def resolve_jobs(path: Path, keys: list[str], *, billed: bool | None, unknown: bool, json: bool) -> int:
+def resolve_jobs(path: Address, keys: list[str], *, billed: bool | None, unknown: bool, json: bool) -> int:
     """Settle the jobs named, or every one with unknown money.
 
     Raises:

@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from pipeline.cli.options import same_places
 from pipeline.errors import ExitCode, FluxbatchError, NotFoundError, OutputError
-from pipeline.ledger import Ledger, Scope
+from pipeline.ledger import Address, Ledger, Scope
 from pipeline.report.page import PAGE, Places
 from pipeline.runner import RunOptions, Stop
 from pipeline.runner.keyfile import token_in
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def watch_ledger(
-    *, output: Path, ledger: Path, options: str, port: int, token_file: Path | None = None, show: bool
+    *, output: Path, ledger: Address, options: str, port: int, token_file: Path | None = None, show: bool
 ) -> int:
     """Serve the page of a ledger until SIGINT or SIGTERM.
 

@@ -1,9 +1,11 @@
 """The durable record of every step, and the only SQL."""
 
+from pipeline.ledger.address import Address, Server, address_of, has_secret, is_server, redacted
 from pipeline.ledger.book import Ledger
 from pipeline.ledger.connection import sqlite_version
 from pipeline.ledger.export import ExportFormat, export
 from pipeline.ledger.lock import hold
+from pipeline.ledger.opening import exists, migrate
 from pipeline.ledger.pruning import Bounds, Pruned, prune
 from pipeline.ledger.reading import SpendBy
 from pipeline.ledger.records import (
@@ -59,6 +61,7 @@ from pipeline.ledger.writer import LedgerWriter
 __all__ = [
     "BALLAST_BYTES",
     "COLUMNS",
+    "Address",
     "Admission",
     "AgeBar",
     "AttemptMoney",
@@ -89,6 +92,7 @@ __all__ = [
     "RunLine",
     "RunNews",
     "Scope",
+    "Server",
     "Settlement",
     "Shown",
     "SpendBy",
@@ -107,9 +111,15 @@ __all__ = [
     "Venue",
     "Verdict",
     "Verification",
+    "address_of",
+    "exists",
     "export",
+    "has_secret",
     "hold",
+    "is_server",
+    "migrate",
     "prune",
+    "redacted",
     "repair",
     "settle",
     "sqlite_version",

@@ -4,14 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from pipeline.job import Job, UnfitRow, named
 from pipeline.ledger import presence, steps
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive, with_another
+from pipeline.ledger.opening import numbers
 from pipeline.ledger.records import Admission, Policy, Run, Verdict
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 
 _COMPACT = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -147,24 +149,33 @@ def _jobs(connection: Connection, run: Run, rows: Sequence[Job | UnfitRow]) -> d
     back.
     """
     asked = json.dumps(list(dict.fromkeys(row.key for row in rows)))
-    jobs = {
-        key.hex(): _Known(job, JobState(state), bool(passing), size, holder, seen or 0)
-        for key, job, state, passing, size, holder, seen in connection.execute(_FIND_JOBS, (run.id, asked))
-    }
+    jobs = _found(connection, run, asked)
     known, fresh = set(jobs), []
-    number = int(connection.execute("SELECT coalesce(max(id), 0) FROM jobs").get)
+    new = numbers(connection, "jobs", len({row.key for row in rows} - known))
     for row in rows:
         if row.key not in jobs:
-            number += 1
+            number = next(new)
             fresh.append((number, *_written(row)))
             state = JobState.FAILED if isinstance(row, UnfitRow) else JobState.PLANNED
             jobs[row.key] = _Known(number, state, passing=False, size=None, holder=None, seen_attempt=0)
         elif isinstance(row, UnfitRow) and row.key in known:  # the same row may stand on another line by now
             _say_where(connection, jobs[row.key].job, row)
     if fresh:
+        fresh.sort(key=itemgetter(1))  # two runs that write the same keys must not wait for each other in a ring
         columns = "(id, key, state, model, prompt, ratio, seed, asked, error_kind, error_message)"
-        connection.execute(f"INSERT INTO jobs {columns} VALUES {_groups(fresh)}", list(chain.from_iterable(fresh)))  # noqa: S608 - groups of question marks
+        insert = f"INSERT INTO jobs {columns} VALUES {_groups(fresh)} ON CONFLICT DO NOTHING"  # noqa: S608 - groups of question marks
+        connection.execute(insert, list(chain.from_iterable(fresh)))
+        if connection.changes() < len(fresh):  # another run was first with some, or the same was sent again
+            return _found(connection, run, asked)
     return jobs
+
+
+def _found(connection: Connection, run: Run, asked: str) -> dict[str, _Known]:
+    """The jobs of these keys that are written down."""
+    return {
+        key.hex(): _Known(job, JobState(state), bool(passing), size, holder, seen or 0)
+        for key, job, state, passing, size, holder, seen in connection.execute(_FIND_JOBS, (run.id, asked))
+    }
 
 
 def _written(row: Job | UnfitRow) -> tuple[Any, ...]:
@@ -206,7 +217,7 @@ def _placements(
     places: dict[int, list[_Place]] = {known.job: [] for known in jobs.values()}
     for job, placement, path, seen_by in connection.execute(_FIND_PLACES, (json.dumps(list(places)), run.batch)):
         places[job].append(_Place(placement, path, seen_by))
-    number = int(connection.execute("SELECT coalesce(max(id), 0) FROM placements").get)
+    new = numbers(connection, "placements", len(rows))
     chosen, fresh, met = [], [], []
     for row, wanted in rows:
         known = jobs[row.key]
@@ -215,7 +226,7 @@ def _placements(
         place = next((each for each in equals if each.run != run.id), None)
         duplicate = any(each.run == run.id for each in equals)
         if place is None:
-            number += 1
+            number = next(new)
             place = _Place(number, None, run.id, duplicate)
             equals.append(place)
             fresh.append((number, run.batch, known.job, len(equals), row.index, run.id, duplicate, wanted, seen))
@@ -226,7 +237,7 @@ def _placements(
     if fresh:
         columns = "(id, batch, job, occurrence, number, run, duplicate, wanted, seen_attempt)"
         connection.execute(
-            f"INSERT INTO placements {columns} VALUES {_groups(fresh)}",  # noqa: S608 - groups of question marks
+            f"INSERT INTO placements {columns} VALUES {_groups(fresh)} ON CONFLICT (id) DO NOTHING",  # noqa: S608 - groups of question marks
             list(chain.from_iterable(fresh)),
         )
     if met:

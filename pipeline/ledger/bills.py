@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney
 from pipeline.ledger.views import AttemptRecord
 

@@ -1,7 +1,6 @@
 """The ledger as people and scripts read it: open it, ask it, export it, prove it. Never writes."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -10,11 +9,11 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.errors import NotFoundError
 from pipeline.ledger import bills, lookup, pruning, reading
 from pipeline.ledger import survey as surveying
-from pipeline.ledger.connection import open_reading, translated
+from pipeline.ledger.address import Address, address_of
 from pipeline.ledger.export import ExportFormat, export
+from pipeline.ledger.opening import ask_to_stop, life_of, open_reading, require_folder, translated
 from pipeline.ledger.ownership import refuse_ours
 from pipeline.ledger.pruning import Bounds, Pruned
-from pipeline.ledger.runfile import ask_to_stop, is_alive
 from pipeline.ledger.runs import RunNews, run_news
 from pipeline.ledger.shown import (
     Progress,
@@ -43,20 +42,19 @@ class Ledger:
         >>> with Ledger("output/ledger.db") as ledger:  # doctest: +SKIP
         ...     stored = [row.path for row in ledger.rows() if row.state == "stored"]
 
+    Args:
+        path: Its file, or ``postgresql://HOST/DATABASE``.
+        output: The folder that such a database's pictures are recorded relative to, or one within it.
+
     Raises:
-        NotFoundError: There is no such file.
+        NotFoundError: There is no such ledger.
         LedgerCorruptError: It is damaged, not a ledger, or of another version.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        try:
-            found = self.path.is_file()
-        except OSError as error:
-            raise NotFoundError(self.path, f"cannot be read ({error.strerror})") from error
-        if not found:
-            raise NotFoundError(self.path, "no such ledger", remedy="a run makes one; name another with --ledger")
+    def __init__(self, path: str | Address, *, output: str | Path = "output") -> None:
+        self.path = address_of(path, Path(output))
         self._connection = open_reading(self.path)
+        self._alive = life_of(self.path, self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -119,11 +117,12 @@ class Ledger:
     def standings(self) -> list[Standing]:
         """Where the last run of each manifest stands, the one run last first."""
         with translated(self.path):
-            return standings(self._connection, alive=partial(is_alive, self.path))
+            return standings(self._connection, alive=self._alive)
 
     def is_on(self, run_id: str) -> bool:
         """Whether that run's process lives."""
-        return is_alive(self.path, run_id)
+        with translated(self.path):
+            return self._alive(run_id)
 
     def ask_to_stop(self, run_id: str) -> bool:
         """Ask a run of this user's on this machine to stop buying; whether it could be asked. Asked twice, it leaves.
@@ -131,7 +130,8 @@ class Ledger:
         Raises:
             OutputError: It cannot be seen whether it is on.
         """
-        return ask_to_stop(self.path, run_id)
+        with translated(self.path):
+            return ask_to_stop(self.path, self._connection, run_id)
 
     def refuse_ours(self, target: Path) -> None:
         """Refuse to let something else be written where the ledger or one of its pictures is.
@@ -155,7 +155,7 @@ class Ledger:
     def known(self, batch: BatchName, keys: Sequence[str]) -> list[Known]:
         """What is known of each job key, in their order; see ``Known``."""
         with translated(self.path):
-            return reading.known(self._connection, batch, keys, folder=self.path.parent)
+            return reading.known(self._connection, batch, keys, folder=self._folder())
 
     def last_run_rows(self, batch: BatchName) -> int:
         """How many rows the last run of a batch saw."""
@@ -176,7 +176,7 @@ class Ledger:
                 simulated=simulated,
                 since=since,
                 until=until,
-                alive=partial(is_alive, self.path),
+                alive=self._alive,
             )
 
     def first_day(self, *, provider: str, simulated: bool) -> str | None:
@@ -207,18 +207,25 @@ class Ledger:
                 keys = [lookup.key_of(self._connection, self.path, named)]
             else:
                 keys = lookup.keys_of_file(self._connection, self.path, file)
-            return [story(self._connection, self.path.parent, key) for key in keys]
+            return [story(self._connection, self._folder(), key) for key in keys]
 
     def prunable(self, bounds: Bounds) -> Pruned:
         """What pruning would let go; changes nothing."""
         with translated(self.path):
+            self._folder()
             return pruning.prunable(self._connection, self.path, bounds)
 
     def verify(self, *, clock: Clock | None = None) -> Verification:
         """Prove every stored file and every sum; reads every file."""
         now = (clock or SystemClock()).wall()
         with translated(self.path):
-            return verify(self._connection, self.path, now=now, alive=partial(is_alive, self.path))
+            self._folder()
+            return verify(self._connection, self.path, now=now, alive=self._alive)
+
+    def _folder(self) -> Path:
+        """What recorded paths are relative to; refuses another folder than the one with the ledger's pictures."""
+        require_folder(self.path, self._connection)
+        return self.path.parent
 
 
 __all__ = ["Finding", "Ledger", "Verification"]

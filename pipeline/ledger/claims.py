@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.address import Address
 from pipeline.ledger.presence import digest
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.strangers import strangers
 
@@ -69,7 +70,7 @@ def told(found: Claim, repair: str) -> str:
             )
 
 
-def missed(connection: Connection, ledger: Path) -> Iterator[tuple[Claim, str]]:
+def missed(connection: Connection, ledger: Address) -> Iterator[tuple[Claim, str]]:
     """Lost pictures whose file is there under a name that no row has, each with that name.
 
     What was taken back before the next one is asked for is not missed any more.

@@ -1,88 +1,34 @@
-"""The one writing connection: a thread owns it, and everything that waits is committed together."""
+"""The one writing connection to a file: a thread owns it, and everything that waits is committed together."""
 
 import asyncio
-import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import apsw
 
-from pipeline.errors import FluxbatchError, StorageError
+from pipeline.errors import FluxbatchError
 from pipeline.ledger.connection import Connection, open_writing, translate
-
-T = TypeVar("T")
-Step = Callable[[Connection], Any]
+from pipeline.ledger.handover import Handover, Step
 
 #: How many waiting steps share one commit at most; a bound on what one failed commit takes with it.
 MAX_GROUP = 256
 
 
-class Committer:
+class Committer(Handover):
     """Takes steps from an event loop, commits them in groups on its thread, and says so once they are durable."""
 
     def __init__(self, path: Path, *, give_way: Callable[[], bool]) -> None:
         """Name the ledger; nothing is opened yet.
 
         Args:
+            path: The ledger's file.
             give_way: Asked on the thread when the disk is full: makes room, and says whether it could.
         """
+        super().__init__(path)
         self.path = path
         self._give_way = give_way
-        self._steps: queue.SimpleQueue[tuple[Step, asyncio.Future[Any]] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
-        self._closed = False
-        self._last = False  # the thread's own: it has seen the end of the steps
-        self._ill: FluxbatchError | None = None  # the thread's own: what the disk has, once it was full or failed
-        self._opened: asyncio.Future[None]
-        self._loop: asyncio.AbstractEventLoop
-
-    async def open(self) -> None:
-        """Start the thread, and wait until it has opened the ledger.
-
-        Raises:
-            FluxbatchError: As ``connection.open_writing``.
-        """
-        self._loop = asyncio.get_running_loop()
-        self._opened = self._loop.create_future()
-        self._thread.start()
-        try:
-            await self._opened
-        except BaseException:  # closed or undone, whatever it is, and raised again
-            self._steps.put(None)  # cancelled, or not opened: either way nobody will come to close it
-            raise
-
-    def close(self) -> None:
-        """Commit what waits, and end the thread."""
-        self._closed = True
-        self._steps.put(None)
-        # Joined in place: the last commits take milliseconds, and a cancelled run must still see them through.
-        self._thread.join()
-
-    async def do(self, step: Callable[[Connection], T]) -> T:
-        """Hand over a step, and wait until it is durable; what it returns."""
-        if self._closed:
-            raise FluxbatchError(f"{self.path}: a step came after the ledger was closed")
-        future: asyncio.Future[T] = self._loop.create_future()
-        self._steps.put((step, future))
-        # Shielded: a step once handed over will be committed, and its outcome must not be lost to a cancellation.
-        return await asyncio.shield(future)
-
-    async def do_if_room(self, step: Callable[[Connection], T]) -> T:
-        """The same for a step that leads to more buying: refused once the disk was full or failed.
-
-        Raises:
-            StorageError: It was.
-        """
-
-        def refusing(connection: Connection) -> T:
-            if self._ill is not None:
-                raise StorageError(self._ill.message, remedy=self._ill.remedy)
-            return step(connection)
-
-        return await self.do(refusing)
 
     def _work(self) -> None:
         try:
@@ -171,15 +117,3 @@ class Committer:
         failure = FluxbatchError(f"{self.path}: a step was refused: {refused}")
         failure.__cause__ = refused
         return None, failure
-
-    def _resolve(self, outcomes: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
-        def deliver() -> None:
-            for future, result, error in outcomes:
-                if future.cancelled():
-                    continue
-                if error is None:
-                    future.set_result(result)
-                else:
-                    future.set_exception(error)
-
-        self._loop.call_soon_threadsafe(deliver)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.sql import Connection
 
 #: Whether the run of that id is on; see ``runfile.is_alive``.
 Alive = Callable[[str], bool]

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import Found, Venue
+from pipeline.ledger.sql import Connection
 
 
 def read(connection: Connection, venue: Venue) -> dict[str, Found]:

@@ -4,11 +4,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pipeline.errors import LedgerBusyError, OutputError
 from pipeline.ledger import runfile
+from pipeline.ledger.address import Address, Server
 from pipeline.ledger.trouble import trouble
 
 #: Whoever has only just taken the lock is given so many looks, and so many seconds between two, to say who it is.
@@ -17,8 +18,10 @@ _BETWEEN_LOOKS_S = 0.01
 
 
 @contextmanager
-def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
-    """Hold the ledger, or say who does.
+def hold(ledger: Address, *, purpose: str, shared: bool = False) -> Iterator[None]:
+    """Hold the ledger, or say who does. Runs on a server always share, and hold nothing here: their rows say so there.
+
+    For a file:
 
     The lock is the kernel's (``flock``): it ends with its process, however that dies. The file is never unlinked; its
     text is for people. Only its owner may open it, or anybody could lock it and keep every run waiting.
@@ -33,6 +36,18 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
             place for one; failing to lock is never "go on without".
         StorageError: The disk is full or fails.
     """
+    if isinstance(ledger, Server):
+        from pipeline.ledger.postgres.holding import alone
+
+        with nullcontext() if shared else alone(ledger):
+            yield
+        return
+    with _locked(ledger, purpose, shared=shared):
+        yield
+
+
+@contextmanager
+def _locked(ledger: Path, purpose: str, *, shared: bool) -> Iterator[None]:
     if ledger.exists() and not ledger.is_file():
         raise OutputError(f"{ledger}: not an ordinary file", remedy="name another with --ledger")
     path = runfile.beside(ledger, ".lock")

@@ -7,7 +7,8 @@ from typing import Any
 
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.ledger import presence, reading
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.address import Address
+from pipeline.ledger.sql import Connection
 
 #: A key may be given by its first digits, as exports and tables show it.
 SHORTEST_KEY = 6
@@ -20,7 +21,7 @@ def is_key(text: str) -> bool:
     return re.fullmatch(rf"[0-9a-fA-F]{{{SHORTEST_KEY},64}}", text) is not None
 
 
-def key_of(connection: Connection, path: Path, start: str) -> str:
+def key_of(connection: Connection, path: Address, start: str) -> str:
     """The one key that begins with these digits.
 
     Args:
@@ -40,7 +41,7 @@ def key_of(connection: Connection, path: Path, start: str) -> str:
     return found[0]
 
 
-def keys_of_file(connection: Connection, path: Path, file: Path) -> list[str]:
+def keys_of_file(connection: Connection, path: Address, file: Path) -> list[str]:
     """The keys of the pictures that a file is: by its bytes, wherever it is now; else by its place.
 
     Raises:
@@ -57,7 +58,7 @@ def keys_of_file(connection: Connection, path: Path, file: Path) -> list[str]:
     return found
 
 
-def _by_place(connection: Connection, path: Path, file: Path) -> list[str]:
+def _by_place(connection: Connection, path: Address, file: Path) -> list[str]:
     """The keys whose picture was stored where the file is."""
     name = file.name.encode(errors="replace").decode()
     rows = connection.execute(

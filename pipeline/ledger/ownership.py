@@ -4,19 +4,20 @@ import os
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.address import MARK, Address
+from pipeline.ledger.sql import Connection
 
 #: What SQLite and the lock keep beside a ledger.
 _BESIDE = ("", "-wal", "-shm", "-journal", ".lock")
 
 
-def refuse_ours(connection: Connection, ledger: Path, target: Path) -> None:
+def refuse_ours(connection: Connection, ledger: Address, target: Path) -> None:
     """Refuse to let something else take the place of one of a ledger's files, there at the moment or not.
 
     Raises:
         UsageError: ``target`` is one.
     """
-    named = (ledger.absolute(), Path(os.path.realpath(ledger)))
+    named = (ledger.absolute(), Path(os.path.realpath(ledger))) if isinstance(ledger, Path) else (ledger.folder / MARK,)
     if any(_same(target, place.with_name(place.name + ending)) for place in named for ending in _BESIDE):
         raise UsageError(f"{target}: belongs to the ledger itself", remedy="name another file with --to")
     wanted = Path(os.path.realpath(target)).name.encode(errors="replace").decode()

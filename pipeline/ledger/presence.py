@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from pipeline.errors import StorageError
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 
 #: What a file system answers where nothing is; any other refusal leaves the question open.

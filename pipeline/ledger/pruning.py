@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 from pipeline.clock import Clock
 from pipeline.ledger import presence
-from pipeline.ledger.connection import Connection, open_writing, translated
+from pipeline.ledger.address import Address
+from pipeline.ledger.opening import changing, require_folder, shrink
 from pipeline.ledger.presence import PRUNED
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.strangers import strangers
 
 
@@ -61,12 +61,12 @@ class Pruned:
         return not (self.leftovers or self.rows or self.bodies or self.pictures)
 
 
-def prunable(connection: Connection, path: Path, bounds: Bounds) -> Pruned:
+def prunable(connection: Connection, path: Address, bounds: Bounds) -> Pruned:
     """Say what would go; reads the bytes of the pictures that would."""
     return _look(connection, path, bounds)[0]
 
 
-def prune(path: Path, bounds: Bounds, *, clock: Clock) -> Pruned:
+def prune(path: Address, bounds: Bounds, *, clock: Clock) -> Pruned:
     """Let it go: first all of it in the ledger, at once, then the files, then the room in the ledger's own file.
 
     A crash in between leaves files that the ledger calls pruned; doing it again removes them.
@@ -77,27 +77,19 @@ def prune(path: Path, bounds: Bounds, *, clock: Clock) -> Pruned:
     Raises:
         StorageError: The disk is full or fails.
     """
-    with translated(path):
-        connection = open_writing(path)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            found, jobs = _look(connection, path, bounds)
-            at = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-            connection.executemany(
-                "UPDATE jobs SET error_kind = ?, error_message = ? WHERE id = ? AND state = 'stored'",
-                [(PRUNED, f"the picture was pruned at {at}", job) for job in jobs],
-            )
-            for statement in _STATEMENTS:
-                connection.execute(statement, {"before": bounds.before})
-            connection.execute("COMMIT")
-            kept = tuple(_remove(path.parent, (*found.leftovers, *found.pictures)))
-            with suppress(apsw.FullError):  # then it shrinks another time
-                connection.execute("VACUUM")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            connection.close()
+    with changing(path) as connection:
+        require_folder(path, connection)
+        found, jobs = _look(connection, path, bounds)
+        at = datetime.fromtimestamp(clock.wall(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        connection.executemany(
+            "UPDATE jobs SET error_kind = ?, error_message = ? WHERE id = ? AND state = 'stored'",
+            [(PRUNED, f"the picture was pruned at {at}", job) for job in jobs],
+        )
+        for statement in _STATEMENTS:
+            connection.execute(statement, {"before": bounds.before})
+        connection.execute("COMMIT")
+        kept = tuple(_remove(path.parent, (*found.leftovers, *found.pictures)))
+        shrink(connection)
     return Pruned(
         leftovers=tuple(each for each in found.leftovers if each not in kept),
         rows=found.rows,
@@ -123,7 +115,7 @@ _STATEMENTS = (
 )
 
 
-def _look(connection: Connection, path: Path, bounds: Bounds) -> tuple[Pruned, list[int]]:
+def _look(connection: Connection, path: Address, bounds: Bounds) -> tuple[Pruned, list[int]]:
     """What would go, and the numbers of the jobs whose pictures that are."""
     named = {"before": bounds.before}
     rows = connection.execute(f"SELECT count(*) FROM jobs WHERE {_IDLE}", named).get  # noqa: S608 - the text above

@@ -9,10 +9,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.ledger import hands, presence
-from pipeline.ledger.connection import Connection
+from pipeline.ledger import hands, opening, presence
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.records import Trouble, Unfetched, Unplaced
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.views import COLUMNS, BatchName, BatchStatus, Known, Row, SpendLine
 from pipeline.money import format_usd
@@ -32,8 +32,8 @@ def unfetched(connection: Connection, *, run: int, alive: Alive) -> list[Unfetch
     """What is bought and not stored, and no other run that is on fetches; earliest deadline first."""
     elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
-        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, coalesce(j.ratio, j.asked ->> '$.follows'), p.wanted,"
-        " j.holder, p.batch, p.run, j.model, j.prompt, j.seed FROM jobs j"
+        "SELECT j.key, a.id, j.url, j.bought_at, j.deadline, coalesce(j.ratio, json_extract(j.asked, '$.follows')),"
+        " p.wanted, j.holder, p.batch, p.run, j.model, j.prompt, j.seed FROM jobs j"
         " JOIN attempts a ON a.id = (SELECT max(id) FROM attempts WHERE job = j.id AND money = 'spent')"
         " JOIN placements p ON p.id = a.placement WHERE j.state = 'bought' ORDER BY j.deadline IS NULL, j.deadline"
     )
@@ -158,7 +158,7 @@ _WRITTEN: dict[str, Callable[[Any], Any]] = {
 
 def export_rows(connection: Connection) -> Iterator[Row]:
     """One row a job of every manifest, in the order of manifests and their rows; money counts where it was spent."""
-    for values in connection.execute(EXPORT_QUERY):
+    for values in opening.rows_of(connection, EXPORT_QUERY):
         named = dict(zip(COLUMNS, values, strict=True))
         yield Row(**named | {name: written(named[name]) for name, written in _WRITTEN.items()})
 

@@ -242,6 +242,7 @@ class Submitted:
     model: str
     prompt: str
     seed: int | None
+    holder: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

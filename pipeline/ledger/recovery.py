@@ -7,9 +7,9 @@ from typing import Any
 
 from pipeline.errors import LedgerBusyError
 from pipeline.ledger import reading, steps
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.records import Caps, Unfetched
+from pipeline.ledger.sql import Connection
 
 
 def begin(
@@ -43,15 +43,31 @@ def begin(
     ).get
     on = connection.execute("SELECT run_id FROM runs WHERE batch = ? AND ended_at IS NULL", (number,)).get
     if on is not None:
-        raise LedgerBusyError(
-            f"another run of {batch[0]} is on ({on}); only different manifests or editions share a ledger",
-            remedy="let it end (--wait SECONDS)",
-        )
+        raise already_on(batch[0], on)
     run = connection.execute(
         "INSERT INTO runs (run_id, batch, provider, started_at, caps) VALUES (?, ?, ?, ?, ?) RETURNING id",
-        (run_id, number, provider, at, json.dumps(asdict(caps))),
+        (run_id, number, provider, at, caps_told(caps)),
     ).get
     return int(run), int(number)
+
+
+def already_on(manifest: str, run_id: str) -> LedgerBusyError:
+    """Why a second run of one manifest and edition does not begin."""
+    return LedgerBusyError(
+        f"another run of {manifest} is on ({run_id}); only different manifests or editions share a ledger",
+        remedy="let it end (--wait SECONDS)",
+    )
+
+
+def caps_told(caps: Caps) -> str:
+    """A run's caps as they are kept with it."""
+    return json.dumps(asdict(caps))
+
+
+def end(connection: Connection, *, run: int, exit_code: int, at: float) -> None:
+    """Record how a run ended; a request still under way is held as unknown (D)."""
+    steps.abandon_reserved(connection, run=run, at=at)
+    connection.execute("UPDATE runs SET ended_at = ?, exit_code = ? WHERE id = ?", (at, exit_code, run))
 
 
 def bury_dead(connection: Connection, *, at: float, alive: Alive) -> None:
@@ -64,7 +80,7 @@ def bury_dead(connection: Connection, *, at: float, alive: Alive) -> None:
 
 
 def adopt(
-    connection: Connection, *, run: int, fetchable: Callable[[str], bool], at: float, alive: Alive
+    connection: Connection, *, run: int, fetchable: Callable[[str], bool], alive: Alive
 ) -> tuple[list[Unfetched], int]:
     """Take over what runs that are over bought and did not store; no other run fetches it meanwhile.
 
@@ -74,9 +90,16 @@ def adopt(
     Returns:
         What is to be fetched, earliest deadline first, and how many there are besides that are not fetchable here.
     """
-    bury_dead(connection, at=at, alive=alive)
     found = [left for left in reading.unfetched(connection, run=run, alive=alive) if left.holder != run]
-    taken = [left for left in found if fetchable(left.wanted)]
-    for left in taken:
-        connection.execute("UPDATE jobs SET holder = ? WHERE key = ?", (run, bytes.fromhex(left.key)))
-    return taken, len(found) - len(taken)
+    wanted = [left for left in found if fetchable(left.wanted)]
+    return [left for left in wanted if _take(connection, run, left)], len(found) - len(wanted)
+
+
+def _take(connection: Connection, run: int, left: Unfetched) -> bool:
+    """Take one over, unless another run has done so meanwhile; doing it again changes nothing."""
+    taken = connection.execute(
+        "UPDATE jobs SET holder = ? WHERE key = ? AND state = 'bought'"
+        " AND (holder IS NOT DISTINCT FROM ? OR holder = ?) RETURNING id",
+        (run, bytes.fromhex(left.key), left.holder, run),
+    ).get
+    return taken is not None

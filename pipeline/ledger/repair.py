@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 from pipeline.clock import Clock
 from pipeline.errors import LedgerCorruptError
 from pipeline.ledger import claims, presence, recovery, runfile, steps, sums
-from pipeline.ledger.connection import Connection, open_writing, translated
+from pipeline.ledger.address import Address
+from pipeline.ledger.opening import changing, damage, require_folder
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
 
 
-def repair(path: Path, *, clock: Clock) -> list[str]:
+def repair(path: Address, *, clock: Clock) -> list[str]:
     """Put right what only has one right reading; all of it, or nothing.
 
     Requests of dead runs become unknown (D); stored pictures whose files are gone become lost (I), and stored again
@@ -33,39 +33,35 @@ def repair(path: Path, *, clock: Clock) -> list[str]:
         LedgerCorruptError: The database is damaged.
         StorageError: The disk is full or fails.
     """
-    with translated(path):
-        connection = open_writing(path)
-        try:
-            _refuse_damage(connection, path)
-            connection.execute("BEGIN IMMEDIATE")
-            done = [line for step in _STEPS for line in step(connection, path, clock.wall())]
-            connection.execute("COMMIT")
-            leftovers = [each.path for each in strangers(connection, path) if each.leftover]
-        finally:
-            _undo(connection)
-            connection.close()
-        done += _sweep(path, leftovers)
+    with changing(path) as connection:
+        require_folder(path, connection)
+        _refuse_damage(connection, path)
+        done = [line for step in _STEPS for line in step(connection, path, clock.wall())]
+        connection.execute("COMMIT")
+        leftovers = [each.path for each in strangers(connection, path) if each.leftover]
+    done += _sweep(path, leftovers)
     return done
 
 
-def _refuse_damage(connection: Connection, path: Path) -> None:
-    if [text for (text,) in connection.execute("PRAGMA integrity_check(1)")] != ["ok"]:
+def _refuse_damage(connection: Connection, path: Address) -> None:
+    if damage(connection, most=1):
         raise LedgerCorruptError(f"{path}: damaged beyond repair", remedy="restore it from a copy")
 
 
-def _dead_runs(connection: Connection, path: Path, at: float) -> Iterator[str]:
+def _dead_runs(connection: Connection, path: Address, at: float) -> Iterator[str]:
     held = connection.execute(
         "SELECT count(*), total(price_microusd) FROM attempts WHERE money = 'reserved' AND submitted_at IS NULL"
     ).get
     number, amount = held
     recovery.bury_dead(connection, at=at, alive=lambda _: False)
     steps.abandon_reserved(connection, run=None, at=at)
-    runfile.sweep(path)
+    if isinstance(path, Path):
+        runfile.sweep(path)
     if number:
         yield f"{number:,} reserved by runs that died, ${format_usd(int(amount))}: held as unknown"
 
 
-def _pictures(connection: Connection, path: Path, _: float) -> Iterator[str]:
+def _pictures(connection: Connection, path: Address, _: float) -> Iterator[str]:
     jobs: list[Any] = connection.execute(
         "SELECT id, key, state FROM jobs WHERE state = 'stored' OR sha256 IS NOT NULL"
     ).fetchall()
@@ -81,19 +77,19 @@ def _pictures(connection: Connection, path: Path, _: float) -> Iterator[str]:
             yield f"{key.hex()[:12]}: its picture is back: stored"
 
 
-def _taken_back(connection: Connection, path: Path, _: float) -> Iterator[str]:
+def _taken_back(connection: Connection, path: Address, _: float) -> Iterator[str]:
     for found, file in claims.missed(connection, path):
         steps.take_back(connection, job=found.job, path=file)
         yield f"{found.key[:12]}: its picture is {file}: stored"
 
 
-def _sums(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
+def _sums(connection: Connection, _path: Address, _at: float) -> Iterator[str]:
     for scope, recorded, counted in sums.contradicted(connection):
         yield f"{scope}: the running total said ${format_usd(recorded)}, the attempts say ${format_usd(counted)}"
     sums.recount(connection)
 
 
-def _counters(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
+def _counters(connection: Connection, _path: Address, _at: float) -> Iterator[str]:
     changed: list[Any] = connection.execute(
         "WITH made AS (SELECT j.id AS job, count(*) FILTER (WHERE a.counted) AS attempts,"
         " total(a.price_microusd) FILTER (WHERE a.money = 'spent') AS spent,"
@@ -109,7 +105,7 @@ def _counters(connection: Connection, _path: Path, _at: float) -> Iterator[str]:
         yield f"{key.hex()[:12]}: its count of attempts and money follows its attempts again"
 
 
-_STEPS: tuple[Callable[[Connection, Path, float], Iterator[str]], ...] = (
+_STEPS: tuple[Callable[[Connection, Address, float], Iterator[str]], ...] = (
     _dead_runs,
     _pictures,
     _taken_back,
@@ -118,7 +114,7 @@ _STEPS: tuple[Callable[[Connection, Path, float], Iterator[str]], ...] = (
 )
 
 
-def _sweep(path: Path, leftovers: list[str]) -> Iterator[str]:
+def _sweep(path: Address, leftovers: list[str]) -> Iterator[str]:
     """Remove what this program left of settled jobs, and of a ledger that was not founded."""
     unfounded = [each.name for each in path.parent.glob(f"{path.name}.new-*")]
     for name in leftovers + unfounded:
@@ -128,11 +124,3 @@ def _sweep(path: Path, leftovers: list[str]) -> Iterator[str]:
             yield f"{name}: a leftover that cannot be removed ({error.strerror})"
         else:
             yield f"{name}: a leftover, removed"
-
-
-def _undo(connection: Connection) -> None:
-    if connection.in_transaction:
-        try:
-            connection.execute("ROLLBACK")
-        except apsw.Error:
-            return  # nothing was committed, which is what was wanted

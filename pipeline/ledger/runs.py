@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.sql import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

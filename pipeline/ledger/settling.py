@@ -1,19 +1,18 @@
 """A person's word on money that bought nothing (H): the one change of the ledger that no run makes."""
 
-from pathlib import Path
 from typing import Any
 
-import apsw
-
 from pipeline.clock import Clock
-from pipeline.errors import NotFoundError, UsageError
+from pipeline.errors import UsageError
 from pipeline.ledger import lookup, reading, steps, sums, tasks
-from pipeline.ledger.connection import Connection, open_writing, translated
+from pipeline.ledger.address import Address
+from pipeline.ledger.opening import changing
 from pipeline.ledger.records import Settlement
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney, JobState
 
 
-def settle(path: Path, keys: list[str], *, billed: bool, clock: Clock) -> list[Settlement]:
+def settle(path: Address, keys: list[str], *, billed: bool, clock: Clock) -> list[Settlement]:
     """Settle jobs, all of them or none; see ``resolve``. What a dead run had under way is unknown by then (D).
 
     Args:
@@ -27,25 +26,13 @@ def settle(path: Path, keys: list[str], *, billed: bool, clock: Clock) -> list[S
         UsageError: A key is too short or not the only one, or the job has nothing to settle.
         StorageError: The disk is full or fails.
     """
-    try:
-        there = path.is_file()
-    except OSError as error:
-        raise NotFoundError(path, f"cannot be read ({error.strerror})", remedy="name another with --ledger") from error
-    if not there:
-        raise NotFoundError(path, "no such ledger", remedy="name another with --ledger")
-    with translated(path):
-        connection = open_writing(path)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            steps.abandon_reserved(connection, run=None, at=clock.wall())
-            found = [lookup.key_of(connection, path, key) for key in keys] if keys else reading.unknown_keys(connection)
-            for key in found if keys else ():
-                tasks.abandon(connection, key=key, at=clock.wall())
-            settled = [resolve(connection, key=key, billed=billed, at=clock.wall()) for key in dict.fromkeys(found)]
-            connection.execute("COMMIT")
-        finally:
-            _undo(connection)
-            connection.close()
+    with changing(path) as connection:
+        steps.abandon_reserved(connection, run=None, at=clock.wall())
+        found = [lookup.key_of(connection, path, key) for key in keys] if keys else reading.unknown_keys(connection)
+        for key in found if keys else ():
+            tasks.abandon(connection, key=key, at=clock.wall())
+        settled = [resolve(connection, key=key, billed=billed, at=clock.wall()) for key in dict.fromkeys(found)]
+        connection.execute("COMMIT")
     return settled
 
 
@@ -104,11 +91,3 @@ def _after(connection: Connection, job: int, before: JobState, *, billed: bool, 
         return JobState.LOST if paid else JobState.PLANNED
     given_back = before in {JobState.LOST, JobState.SPOILED} and not unknown and not billed
     return JobState.PLANNED if given_back else before
-
-
-def _undo(connection: Connection) -> None:
-    if connection.in_transaction:
-        try:
-            connection.execute("ROLLBACK")
-        except apsw.Error:
-            return  # nothing was committed, which is what was wanted

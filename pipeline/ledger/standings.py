@@ -3,9 +3,9 @@
 import json
 
 from pipeline.ledger import hands
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.shown import Standing
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.survey import one_view
 from pipeline.ledger.tallying import tally
@@ -25,7 +25,8 @@ WHERE b.manifest = ? AND r.ended_at IS NOT NULL ORDER BY r.id DESC LIMIT 1
 """
 _UNDER_WAY = """
 SELECT j.state, count(*) FROM placements p JOIN jobs j ON j.id = p.job
-WHERE p.run = ? AND j.state IN ('buying', 'bought') AND coalesce(j.holder NOT IN (SELECT value FROM json_each(?)), 1)
+WHERE p.run = ? AND j.state IN ('buying', 'bought')
+    AND coalesce(j.holder NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(?)), TRUE)
 GROUP BY 1
 """
 

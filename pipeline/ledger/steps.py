@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from pipeline.ledger import sums
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive, with_another
 from pipeline.ledger.records import CapReached, HeldForPerson, InOtherHands, Picture, Reservation, Run
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney, JobState
 
 #: What is said of a task that the provider has and nobody asks after just now.
@@ -52,12 +52,11 @@ def reserve(
     if reached is not None:
         return reached
     sums.reserve(connection, names, price_microusd)
-    connection.execute(
+    attempt = connection.execute(
         "INSERT INTO attempts (job, placement, run, taken_from, money, price_microusd, day, started_at, provider)"
-        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, 'reserved', ?, ?, ?, ?) RETURNING id",
         (job, placement, run.id, state, price_microusd, day, at, provider),
-    )
-    attempt = connection.last_insert_rowid()
+    ).get
     connection.execute(
         "UPDATE jobs SET state = 'buying', holder = ?, settled = FALSE, attempts = attempts + 1 WHERE id = ?",
         (run.id, job),
@@ -70,10 +69,13 @@ def answer(
 ) -> None:
     """B: the reservation becomes spend; the URL and its deadline are durable from here on."""
     settled = _settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
+    connection.execute("UPDATE jobs SET spend_microusd = spend_microusd + ? WHERE id = ?", (settled.price, settled.job))
+    if not settled.last:
+        return
     connection.execute(
         "UPDATE jobs SET state = 'bought', url = ?, bought_at = ?, deadline = ?, request_id = ?,"
-        " spend_microusd = spend_microusd + ?, error_kind = NULL, error_message = NULL, passing = FALSE WHERE id = ?",
-        (url, bought_at, deadline, request_id or None, settled.price, settled.job),
+        " error_kind = NULL, error_message = NULL, passing = FALSE WHERE id = ?",
+        (url, bought_at, deadline, request_id or None, settled.job),
     )
     if settled.pictured:  # it was stored, and missed
         forget_picture(connection, job=settled.job)
@@ -102,12 +104,14 @@ def release(
     """
     settled = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body, counted=counted)
     fails = final and settled.taken_from in {JobState.PLANNED, JobState.FAILED}
+    if not counted:
+        connection.execute("UPDATE jobs SET attempts = attempts - 1 WHERE id = ?", (settled.job,))
+    if not settled.last:
+        return
     connection.execute(
-        "UPDATE jobs SET state = ?, attempts = attempts - ?, error_kind = ?, error_message = ?, passing = ?,"
-        " request_id = ? WHERE id = ?",
+        "UPDATE jobs SET state = ?, error_kind = ?, error_message = ?, passing = ?, request_id = ? WHERE id = ?",
         (
             JobState.FAILED if fails else settled.taken_from,
-            0 if counted else 1,
             kind,
             message[:MAX_ERROR_CHARACTERS],
             passing,
@@ -123,9 +127,14 @@ def lose_answer(
     """D: the request may have been billed; its price stays counted, as unknown, until a person decides."""
     settled = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
     connection.execute(
-        "UPDATE jobs SET state = 'unknown', unknown_microusd = unknown_microusd + ?, error_kind = ?,"
-        " error_message = ?, passing = FALSE, request_id = ? WHERE id = ?",
-        (settled.price, kind, message[:MAX_ERROR_CHARACTERS], request_id or None, settled.job),
+        "UPDATE jobs SET unknown_microusd = unknown_microusd + ? WHERE id = ?", (settled.price, settled.job)
+    )
+    if not settled.last:
+        return
+    connection.execute(
+        "UPDATE jobs SET state = 'unknown', error_kind = ?, error_message = ?, passing = FALSE, request_id = ?"
+        " WHERE id = ?",
+        (kind, message[:MAX_ERROR_CHARACTERS], request_id or None, settled.job),
     )
 
 
@@ -187,7 +196,7 @@ def find(connection: Connection, *, job: int) -> None:
     """J: the file of a picture that was missed is back, proven by its digest."""
     connection.execute(
         "UPDATE jobs SET state = 'stored', settled = FALSE, error_kind = NULL, error_message = NULL"
-        " WHERE id = ? AND sha256 IS NOT NULL",
+        " WHERE id = ? AND state IN ('lost', 'unknown') AND sha256 IS NOT NULL",
         (job,),
     )
 
@@ -222,7 +231,8 @@ def abandon_reserved(connection: Connection, *, run: int | None, at: float) -> i
     attempts: list[Any] = [attempt for attempt, of in reserved if run is None or of == run]
     connection.execute(
         "UPDATE jobs SET error_kind = 'submitted', error_message = ? WHERE id IN"
-        " (SELECT job FROM attempts WHERE money = 'reserved' AND submitted_at IS NOT NULL AND (? IS NULL OR run = ?))",
+        " (SELECT job FROM attempts WHERE money = 'reserved' AND submitted_at IS NOT NULL"
+        " AND (CAST(? AS BIGINT) IS NULL OR run = ?))",
         (SUBMITTED, run, run),
     )
     message = "the program ended before the answer was read"
@@ -271,12 +281,18 @@ def _bought(connection: Connection, attempt: int) -> tuple[int, int]:
 
 
 class _Settled(NamedTuple):
-    """What an attempt was about: its job, whether that has a picture on record, and where it took the job from."""
+    """What an attempt was about: its job, where it took that from, and what the job's state depends on.
+
+    Attributes:
+        pictured: Whether the job has a picture on record.
+        last: Whether the job waits for this attempt, or for one that was made since.
+    """
 
     job: int
     price: int
     taken_from: str
     pictured: int
+    last: int
 
 
 def _settle(
@@ -291,18 +307,27 @@ def _settle(
     *,
     counted: bool = True,
 ) -> _Settled:
-    """Move an attempt's price out of the reserved sums, and write down how it ended."""
-    before, day, batch, simulated, *rest = connection.execute(
-        "SELECT a.money, a.day, b.id, b.simulated, a.job, a.price_microusd, a.taken_from, j.sha256 IS NOT NULL"
+    """Move an attempt's price out of the reserved sums, and write down how it ended.
+
+    What was held as unknown only because its run gave up, or was taken for dead, is still the run's to tell.
+    """
+    before, interrupted, day, batch, simulated, *rest = connection.execute(
+        "SELECT a.money, a.money = 'unknown' AND a.error_kind = 'interrupted' AND a.settled_at = a.ended_at, a.day,"
+        " b.id, b.simulated, a.job, a.price_microusd, a.taken_from, j.sha256 IS NOT NULL,"
+        " NOT EXISTS (SELECT 1 FROM attempts WHERE job = a.job AND id > a.id)"
         " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
         " WHERE a.id = ?",
         (attempt,),
     ).get
-    if before != AttemptMoney.RESERVED:
+    if before != AttemptMoney.RESERVED and not interrupted:
         raise ValueError(f"attempt {attempt} is {before} already")
     settled = _Settled(*rest)
     names = sums.scopes(batch, day, simulated=bool(simulated))
-    sums.move(connection, names, settled.price, to=money, out_of=AttemptMoney.RESERVED)
+    sums.move(connection, names, settled.price, to=money, out_of=AttemptMoney(before))
+    if interrupted:
+        connection.execute(
+            "UPDATE jobs SET unknown_microusd = unknown_microusd - ? WHERE id = ?", (settled.price, settled.job)
+        )
     connection.execute(
         "UPDATE attempts SET polling_url = NULL, money = ?, settled_at = ?, ended_at = ?, counted = ?, error_kind = ?,"
         " error_message = ?, error_body = ?, request_id = ? WHERE id = ?",

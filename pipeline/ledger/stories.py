@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ledger import presence
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney, JobState
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.address import MARK, Address
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 
 #: How a picture's bytes wait beside its final name: half of the job's key, in hex.
@@ -33,11 +34,12 @@ class Stranger:
     leftover: bool
 
 
-def strangers(connection: Connection, ledger: Path) -> Iterator[Stranger]:
+def strangers(connection: Connection, ledger: Address) -> Iterator[Stranger]:
     """Look through the folders that hold pictures of this ledger, one after the other; links are not followed.
 
     A folder's names are held in memory, and no more. The ledger's own files, and folders, are nobody's business.
     """
+    own_files = ledger.name if isinstance(ledger, Path) else MARK
     for folder, own in _own_names(connection):
         try:
             names = sorted(entry.name for entry in os.scandir(ledger.parent / folder) if _is_file(entry))
@@ -48,7 +50,7 @@ def strangers(connection: Connection, ledger: Path) -> Iterator[Stranger]:
                 name in own
                 or _REPORT.fullmatch(name)
                 or _INPUT.fullmatch(name)
-                or (folder == "." and name.startswith(ledger.name))
+                or (folder == "." and name.startswith(own_files))
             ):
                 continue
             part = _PART.fullmatch(name)

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.records import CapReached, Caps
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney
 
 #: The scopes an amount counts in; see ``scopes``.
@@ -72,7 +72,7 @@ def cap_reached(connection: Connection, names: Scopes, caps: Caps, price: int) -
     for name, cap, committed in zip(names, limits, amounts, strict=True):
         if cap is not None and committed + price > cap:
             return CapReached(
-                scope=_in_words(name), cap_microusd=cap, committed_microusd=committed, price_microusd=price
+                scope=in_words(name), cap_microusd=cap, committed_microusd=committed, price_microusd=price
             )
     return None
 
@@ -117,6 +117,7 @@ def recount(connection: Connection) -> None:
     connection.execute(_RECOUNT)
 
 
-def _in_words(name: str) -> str:
+def in_words(name: str) -> str:
+    """What people call a scope."""
     kind, _, detail = name.removeprefix("simulated:").partition(":")
     return {"batch": "this manifest", "total": "the whole ledger"}.get(kind, f"{kind} {detail}")

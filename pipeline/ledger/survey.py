@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.shown import (
     AgeBar,
     BudgetLine,
@@ -17,6 +16,7 @@ from pipeline.ledger.shown import (
     StateCount,
     Survey,
 )
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.sums import local_day
 

@@ -3,10 +3,10 @@
 import json
 
 from pipeline.ledger import hands
-from pipeline.ledger.connection import Connection
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.presence import PRUNED
 from pipeline.ledger.records import Tally
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 
 # Of a million rows nearly all are whole pictures, and to sort them into groups takes longer than to count them.

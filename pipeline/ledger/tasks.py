@@ -3,10 +3,10 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from pipeline.ledger import hands, recovery, steps
-from pipeline.ledger.connection import Connection
+from pipeline.ledger import hands, steps
 from pipeline.ledger.hands import Alive
 from pipeline.ledger.records import Reservation, Submitted
+from pipeline.ledger.sql import Connection
 
 
 def submit(connection: Connection, *, attempt: int, task: str, polling_url: str, submitted_at: float) -> None:
@@ -25,7 +25,7 @@ def submitted(connection: Connection, *, run: int, alive: Alive) -> list[Submitt
     elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
         "SELECT j.key, a.id, a.price_microusd, coalesce(a.provider, r.provider), a.task, a.polling_url, a.submitted_at,"
-        " coalesce(j.ratio, j.asked ->> '$.follows'), p.wanted, j.model, j.prompt, j.seed, j.holder"
+        " coalesce(j.ratio, json_extract(j.asked, '$.follows')), p.wanted, j.model, j.prompt, j.seed, j.holder"
         " FROM attempts a JOIN jobs j ON j.id = a.job"
         " JOIN runs r ON r.id = a.run JOIN placements p ON p.id = a.placement"
         " WHERE a.money = 'reserved' AND a.submitted_at IS NOT NULL ORDER BY a.submitted_at"
@@ -43,6 +43,7 @@ def submitted(connection: Connection, *, run: int, alive: Alive) -> list[Submitt
             model=model,
             prompt=prompt,
             seed=seed,
+            holder=holder,
         )
         for (
             key,
@@ -69,7 +70,6 @@ def adopt(
     run: int,
     providers: Collection[str],
     fetchable: Callable[[str], bool],
-    at: float,
     alive: Alive,
 ) -> list[Submitted]:
     """Take over what providers have taken from runs that are over; no other run asks after it meanwhile.
@@ -78,15 +78,22 @@ def adopt(
         providers: Those that this run can ask.
         fetchable: Whether this run can keep a picture where its row wants it.
     """
-    recovery.bury_dead(connection, at=at, alive=alive)
     tasks = [
         task
         for task in submitted(connection, run=run, alive=alive)
         if task.provider in providers and fetchable(task.wanted)
     ]
-    for task in tasks:
-        connection.execute("UPDATE jobs SET holder = ? WHERE key = ?", (run, bytes.fromhex(task.key)))
-    return tasks
+    return [task for task in tasks if _take(connection, run, task)]
+
+
+def _take(connection: Connection, run: int, task: Submitted) -> bool:
+    """Take one over, unless another run has done so meanwhile; doing it again changes nothing."""
+    taken = connection.execute(
+        "UPDATE jobs SET holder = ? WHERE key = ? AND state = 'buying'"
+        " AND (holder IS NOT DISTINCT FROM ? OR holder = ?) RETURNING id",
+        (run, bytes.fromhex(task.key), task.holder, run),
+    ).get
+    return taken is not None
 
 
 def abandon(connection: Connection, *, key: str, at: float) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ledger import claims, sums
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.address import Address
 from pipeline.ledger.hands import Alive
+from pipeline.ledger.opening import damage
 from pipeline.ledger.presence import PRUNED, digest
+from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.steps import SUBMITTED
 from pipeline.ledger.strangers import strangers
@@ -64,7 +66,7 @@ class Verification:
         return not any(finding.needs_person for finding in self.findings)
 
 
-def verify(connection: Connection, path: Path, *, now: float, alive: Alive) -> Verification:
+def verify(connection: Connection, path: Address, *, now: float, alive: Alive) -> Verification:
     """Check the database, the sums, the states and the files; see the findings' kinds in ``docs/design.md``.
 
     Args:
@@ -72,13 +74,9 @@ def verify(connection: Connection, path: Path, *, now: float, alive: Alive) -> V
         now: Seconds since 1970, for the age of what is unknown.
         alive: Whether the run of that id is on.
     """
-    damage = [
-        Finding(kind="damaged", subject=str(path), message=str(text))
-        for (text,) in connection.execute("PRAGMA integrity_check")
-        if text != "ok"
-    ]
-    if damage:
-        return Verification(pictures=0, attempts=0, spent_microusd=0, findings=tuple(damage))
+    damaged = [Finding(kind="damaged", subject=str(path), message=text) for text in damage(connection, most=100)]
+    if damaged:
+        return Verification(pictures=0, attempts=0, spent_microusd=0, findings=tuple(damaged))
     pictures, files = _files(connection, path.parent)
     attempts, spent, simulated = connection.execute(
         "SELECT count(*), total(price_microusd) FILTER (WHERE money = 'spent' AND NOT simulated),"
@@ -131,7 +129,7 @@ def _missing(path: str, key: bytes, reason: str | None) -> Finding:
     return Finding(kind="missing", subject=path, message=f"{reason}; job {key.hex()[:12]} was stored there; {_MISSING}")
 
 
-def _strangers(connection: Connection, path: Path) -> Iterator[Finding]:
+def _strangers(connection: Connection, path: Address) -> Iterator[Finding]:
     """What lies beside the pictures and is not the ledger's: the first few by name, the rest by number."""
     found = {"foreign": 0, "leftover": 0}
     for stranger in strangers(connection, path):

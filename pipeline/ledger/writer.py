@@ -4,15 +4,16 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pipeline.clock import Clock
 from pipeline.job import Job, UnfitRow
-from pipeline.ledger import admission, lessons, reading, recovery, runfile, steps, tallying, tasks
+from pipeline.ledger import admission, lessons, reading, recovery, steps, tallying, tasks
+from pipeline.ledger.address import Address, Server
 from pipeline.ledger.committer import Committer
-from pipeline.ledger.connection import Connection
+from pipeline.ledger.handover import Handover
+from pipeline.ledger.life import FileLife
 from pipeline.ledger.records import (
     Admission,
     CapReached,
@@ -31,7 +32,6 @@ from pipeline.ledger.records import (
     Unplaced,
     Venue,
 )
-from pipeline.ledger.runfile import RunFile
 from pipeline.ledger.states import JobState
 
 
@@ -42,11 +42,11 @@ class LedgerWriter:
     ``LedgerCorruptError`` when the file is damaged, ``LedgerBusyError`` when another program blocks it for long.
     """
 
-    def __init__(self, path: Path, *, clock: Clock) -> None:
+    def __init__(self, path: Address, *, clock: Clock) -> None:
         self.path = path
         self._clock = clock
-        self._run_file: RunFile | None = None  # the committer's thread's own: of the run that is on
-        self._committer = Committer(path, give_way=self._give_way)
+        self._committer, self._life = _committer(path)
+        self._alive = self._life.alive
         self._do = self._committer.do
         self._do_if_room = self._committer.do_if_room
 
@@ -58,8 +58,7 @@ class LedgerWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._committer.close()
-        if self._run_file is not None:
-            self._run_file.close()  # a run that was not ended is dead from here on
+        self._life.close()
 
     async def begin(self, *, manifest: str, edition: str, provider: str, simulated: bool, caps: Caps) -> Run:
         """Record that a run begins; what dead runs left under way is held as unknown (D).
@@ -72,47 +71,24 @@ class LedgerWriter:
         """
         at = self._clock.wall()
         run_id = datetime.fromtimestamp(at).astimezone().strftime("%Y%m%dT%H%M%S") + "-" + secrets.token_hex(3)
-
-        def step(connection: Connection) -> Run:
-            self._drop_run_file()
-            runfile.sweep(self.path)
-            self._run_file = RunFile.make(self.path, run_id, purpose=f"run of {manifest}")
-            identity = (manifest, edition, simulated)
-            try:
-                number, batch = recovery.begin(
-                    connection,
-                    run_id=run_id,
-                    batch=identity,
-                    provider=provider,
-                    caps=caps,
-                    at=at,
-                    alive=self._alive,
-                )
-            except BaseException:  # closed or undone, whatever it is, and raised again
-                self._drop_run_file()
-                raise
-            return Run(
-                id=number,
-                run_id=run_id,
-                batch=batch,
-                manifest=manifest,
-                edition=edition,
-                simulated=simulated,
-                caps=caps,
-            )
-
-        return await self._do(step)
+        step = partial(
+            recovery.begin,
+            run_id=run_id,
+            batch=(manifest, edition, simulated),
+            provider=provider,
+            caps=caps,
+            at=at,
+            alive=self._alive,
+        )
+        number, batch = await self._do(self._life.beginning(step, run_id=run_id, purpose=f"run of {manifest}"))
+        return Run(
+            id=number, run_id=run_id, batch=batch, manifest=manifest, edition=edition, simulated=simulated, caps=caps
+        )
 
     async def end(self, run: Run, *, exit_code: int) -> None:
         """Record how a run ended; a request still under way is held as unknown (D)."""
-        at = self._clock.wall()
-
-        def step(connection: Connection) -> None:
-            steps.abandon_reserved(connection, run=run.id, at=at)
-            connection.execute("UPDATE runs SET ended_at = ?, exit_code = ? WHERE id = ?", (at, exit_code, run.id))
-            self._drop_run_file()
-
-        await self._do(step)
+        step = partial(recovery.end, run=run.id, exit_code=exit_code, at=self._clock.wall())
+        await self._do(self._life.ending(step))
 
     async def abandon(self, run: Run) -> int:
         """Hold as unknown what this run has under way (D), because nobody will read the answers; how many."""
@@ -232,22 +208,15 @@ class LedgerWriter:
     async def adopt(self, run: Run, fetchable: Callable[[str], bool]) -> tuple[list[Unfetched], int]:
         """Take over what runs that are over bought and did not store; see ``recovery.adopt``."""
         at = self._clock.wall()
-        return await self._do(
-            partial(recovery.adopt, run=run.id, fetchable=fetchable, at=at, alive=self._alive),
-        )
+        await self._do(partial(recovery.bury_dead, at=at, alive=self._alive))
+        return await self._do(partial(recovery.adopt, run=run.id, fetchable=fetchable, alive=self._alive))
 
     async def adopt_tasks(
         self, run: Run, providers: Collection[str], fetchable: Callable[[str], bool]
     ) -> list[Submitted]:
         """Take over what these providers have taken from runs that are over; see ``tasks.adopt``."""
-        step = partial(
-            tasks.adopt,
-            run=run.id,
-            providers=providers,
-            fetchable=fetchable,
-            at=self._clock.wall(),
-            alive=self._alive,
-        )
+        await self._do(partial(recovery.bury_dead, at=self._clock.wall(), alive=self._alive))
+        step = partial(tasks.adopt, run=run.id, providers=providers, fetchable=fetchable, alive=self._alive)
         return await self._do(step)
 
     async def unfetched(self, run: Run) -> list[Unfetched]:
@@ -278,13 +247,13 @@ class LedgerWriter:
         """Keep what this run has found of the limits there, for the next."""
         await self._do(partial(lessons.write, venue=venue, found=found))
 
-    def _alive(self, run_id: str) -> bool:
-        return runfile.is_alive(self.path, run_id)
 
-    def _give_way(self) -> bool:
-        return self._run_file is not None and self._run_file.give_way()
+def _committer(path: Address) -> tuple[Handover, Any]:
+    """What commits to a ledger of that kind, and how a run on it shows that it lives."""
+    if isinstance(path, Server):
+        from pipeline.ledger.postgres.committer import ServerCommitter, ServerLife
 
-    def _drop_run_file(self) -> None:
-        if self._run_file is not None:
-            self._run_file.remove()
-            self._run_file = None
+        committer = ServerCommitter(path)
+        return committer, ServerLife(committer)
+    life = FileLife(path)
+    return Committer(path, give_way=life.give_way), life

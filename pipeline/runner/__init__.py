@@ -15,7 +15,7 @@ from pipeline.deliver import prepare_output
 from pipeline.errors import OutputError, leading
 from pipeline.inputs import Store
 from pipeline.inputs.darkroom import Darkroom
-from pipeline.ledger import LedgerWriter, Policy, Run, hold
+from pipeline.ledger import LedgerWriter, Policy, Run, Server, address_of, hold
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd, parse_usd
 from pipeline.report import Summary
@@ -52,7 +52,8 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         patience = Patience(options, clock)
 
         async def hold_ledger() -> None:
-            stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}", shared=options.shared))
+            shared = options.shared or isinstance(options.ledger_path, Server)
+            stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}", shared=shared))
 
         await patience.have(hold_ledger)
         ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
@@ -119,7 +120,7 @@ def run(
     Args:
         manifest: A loaded manifest, or its file.
         output: Where pictures go.
-        ledger: The ledger's file; ``ledger.db`` in ``output`` when None.
+        ledger: The ledger's file, or ``postgresql://HOST/DATABASE``; ``ledger.db`` in ``output`` when None.
         budget_usd: Dollars for this manifest and edition over all its runs, as text or a whole number.
         concurrency: The most requests in flight.
         limit: Only the first so many jobs.
@@ -134,7 +135,7 @@ def run(
     loaded = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     options = RunOptions(
         output=Path(output),
-        ledger=None if ledger is None else Path(ledger),
+        ledger=None if ledger is None else address_of(ledger, Path(output)),
         budget_microusd=None if budget_usd is None else parse_usd(budget_usd),
         concurrency=concurrency,
         limit=limit,

@@ -20,7 +20,7 @@ from pipeline.clock import Clock
 from pipeline.deliver import Disk
 from pipeline.deliver.room import PICTURE_BYTES, SPARE_BYTES
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, most_serious
-from pipeline.ledger import BALLAST_BYTES, Ledger, sqlite_version
+from pipeline.ledger import BALLAST_BYTES, Address, Ledger, exists, sqlite_version
 from pipeline.runner.endpoint import Endpoint, configured
 from pipeline.runner.sellers import TASK_KEY_HEADER
 from pipeline.transport import ApiTimeouts, LookupTransport, TransportError
@@ -69,7 +69,7 @@ async def examine(
     profile: Profile,
     *,
     output: Path,
-    ledger: Path,
+    ledger: Address,
     environment: Mapping[str, str],
     clock: Clock,
     disk: Disk | None = None,
@@ -170,10 +170,10 @@ def judge_sqlite(version: str) -> Check:
     )
 
 
-def _ledger(path: Path) -> Check:
-    if not path.exists():
-        return Check(name="ledger", verdict="ok", message=f"{path}: none yet; the first run makes it")
+def _ledger(path: Address) -> Check:
     try:
+        if not exists(path):
+            return Check(name="ledger", verdict="ok", message=f"{path}: none yet; the first run makes it")
         with Ledger(path) as ledger:
             batches = ledger.status()
     except FluxbatchError as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.ledger import Caps, Policy
+from pipeline.ledger import Address, Caps, Policy
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan
 from pipeline.produce.halt import Cause
@@ -33,7 +33,7 @@ class RunOptions:
 
     Attributes:
         output: Where pictures go.
-        ledger: The ledger's file; ``ledger.db`` in the output folder when None.
+        ledger: Where the ledger is; ``ledger.db`` in the output folder when None.
         budget_microusd: Replaces the manifest's own budget.
         concurrency: Replaces the manifest's ceiling on requests in flight.
         policy: What may be bought again.
@@ -52,7 +52,7 @@ class RunOptions:
     """
 
     output: Path = Path("output")
-    ledger: Path | None = None
+    ledger: Address | None = None
     budget_microusd: int | None = None
     concurrency: int | None = None
     policy: Policy = field(default_factory=Policy)
@@ -70,8 +70,8 @@ class RunOptions:
     log: Log | None = None
 
     @property
-    def ledger_path(self) -> Path:
-        """The ledger's file."""
+    def ledger_path(self) -> Address:
+        """Where the ledger is."""
         return self.ledger or self.output / "ledger.db"
 
     def on_cause(self, cause: Cause) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 
 from pipeline.errors import DeclinedError
 from pipeline.inputs import Finder, Store
-from pipeline.ledger import Ledger
+from pipeline.ledger import Ledger, exists
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan, make_plan
 from pipeline.runner.options import RunOptions
@@ -40,7 +40,7 @@ def plan_of(manifest: Manifest, options: RunOptions, finder: Finder | None = Non
         limit=options.limit,
         resends_microusd=options.caps_of(manifest).resend or 0,
     )
-    if not options.ledger_path.exists():
+    if not exists(options.ledger_path):
         return make(None)
     with Ledger(options.ledger_path) as ledger:
         return make(ledger)

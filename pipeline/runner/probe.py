@@ -12,7 +12,7 @@ from pipeline.catalog import Profile, models
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.job import InputImage
-from pipeline.ledger import Ledger, Row
+from pipeline.ledger import Address, Ledger, Row
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd
 from pipeline.provider import Poster, lives_until, picture_in
@@ -175,7 +175,7 @@ def _on_its_side(payload: Mapping[str, Any]) -> dict[str, Any]:
     return turned
 
 
-def _row(path: Path, manifest: Manifest) -> Row | None:
+def _row(path: Address, manifest: Manifest) -> Row | None:
     with Ledger(path) as ledger:
         found = [row for row in ledger.rows() if (row.manifest, row.edition) == (manifest.name, manifest.edition)]
     return found[-1] if found else None

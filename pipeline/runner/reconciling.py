@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from pipeline.catalog import Profile, ProviderLog
 from pipeline.clock import Clock, SystemClock
 from pipeline.errors import ConfigurationError, UsageError
-from pipeline.ledger import Ledger
+from pipeline.ledger import Address, Ledger
 from pipeline.provider import Billed, BillingLog
 from pipeline.reconcile import Period, Reconciliation, compare
 from pipeline.runner.endpoint import BASE_URL_VARIABLE, base_url_of
@@ -35,7 +34,7 @@ class Asked:
 
 
 async def reconcile(
-    profile: Profile, *, ledger: Path, asked: Asked, environment: Mapping[str, str], clock: Clock | None = None
+    profile: Profile, *, ledger: Address, asked: Asked, environment: Mapping[str, str], clock: Clock | None = None
 ) -> Reconciliation:
     """Compare day by day, model by model, and request by request.
 
@@ -79,7 +78,7 @@ async def _read(
     return await reader.read(since=since, until=until, token_name=asked.token_name)
 
 
-def _period(profile: Profile, ledger: Path, asked: Asked, *, today: date) -> Period:
+def _period(profile: Profile, ledger: Address, asked: Asked, *, today: date) -> Period:
     with Ledger(ledger) as book:
         first = book.first_day(provider=profile.name, simulated=profile.simulated)
     until = asked.until or today

@@ -12,6 +12,7 @@ from pathlib import Path
 from crontab import CronSlices
 
 from pipeline.errors import UsageError
+from pipeline.ledger import Address, Server, has_secret
 
 #: After SIGTERM buying stops, and what is paid is still fetched: a URL lives ten minutes.
 GRACE_S = 660
@@ -30,7 +31,7 @@ class Entry:
 
     manifest: Path
     output: Path
-    ledger: Path | None
+    ledger: Address | None
     env_file: Path
     at: str
     timeout_s: int
@@ -40,10 +41,16 @@ class Entry:
         """Refuse what no crontab line can hold.
 
         Raises:
-            UsageError: ``at`` is no schedule, or a path has a character that ends a line.
+            UsageError: ``at`` is no schedule, the ledger's address has a password, or a path has a
+                character that ends a line.
         """
         if not CronSlices.is_valid(self.at) or "\n" in self.at:
             raise UsageError(f"--at {self.at!r} is no schedule", remedy='such as --at "0 2 * * *": at 02:00 each day')
+        if isinstance(self.ledger, Server) and has_secret(self.ledger.url):
+            raise UsageError(
+                "--ledger: a password does not belong into a schedule",
+                remedy="PGPASSWORD, or ~/.pgpass, has it instead",
+            )
         for path in (self.manifest, self.output, self.ledger, self.env_file):
             if path is not None and not str(path).isprintable():
                 raise UsageError(f"{str(path)!a}: cannot be scheduled under that name", remedy="rename it")
@@ -71,7 +78,11 @@ class Entry:
             env_file: Where the environment file is then.
         """
         words = [*program(), "run", str(self.manifest), "--output", str(self.output)]
-        words += [] if self.ledger is None else ["--ledger", str(self.ledger)]
+        words += (
+            []
+            if self.ledger is None
+            else ["--ledger", self.ledger.url if isinstance(self.ledger, Server) else str(self.ledger)]
+        )
         return [
             *words,
             "--quiet",

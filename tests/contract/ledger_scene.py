@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-
-import apsw
+from typing import Protocol
 
 from pipeline.job import Job, PictureRequest, UnfitRow, job_key
 from pipeline.ledger import (
+    Address,
     Admission,
     BatchName,
     Caps,
@@ -22,10 +22,12 @@ from pipeline.ledger import (
     Reservation,
     Row,
     Run,
+    Server,
     Tally,
     Unfetched,
     Verification,
 )
+from pipeline.ledger.opening import changing, open_reading
 from pipeline.ledger.sums import scopes
 from pipeline.ratio import Ratio
 
@@ -60,8 +62,14 @@ class Scene:
     clock: FakeClock = field(default_factory=FakeClock)
 
     @property
+    def address(self) -> Address:
+        return self.writer.path
+
+    @property
     def path(self) -> Path:
-        return self.folder / "ledger.db"
+        """The ledger's file, where it is one."""
+        assert isinstance(self.writer.path, Path)
+        return self.writer.path
 
     def job(self, prompt: str = "a lighthouse", *, index: int = 1, edition: str = "", repeat: int = 1) -> Job:
         request = PictureRequest(model="flux-kontext-pro", prompt=prompt, ratio=Ratio(16, 9))
@@ -174,6 +182,12 @@ class Scene:
         elif state is JobState.SPOILED:
             await self.writer.spoil(attempt=reservation.attempt, kind="html", message="not a picture")
 
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator["Scene"]:
+        """The same ledger, written by another program at the same time."""
+        async with LedgerWriter(self.address, clock=self.clock) as writer:
+            yield Scene(folder=self.folder, writer=writer, clock=self.clock)
+
     async def tally(self, run: Run) -> Tally:
         return await self.writer.tally(run)
 
@@ -181,25 +195,24 @@ class Scene:
         return await self.writer.unfetched(run)
 
     def state(self, job: Job) -> JobState:
-        with Ledger(self.path) as ledger:
+        with Ledger(self.address) as ledger:
             [known] = ledger.known(BatchName(manifest="poster", edition="", simulated=False), [job.key])
         assert known.state is not None
         return known.state
 
     def rows(self) -> list[Row]:
-        with Ledger(self.path) as ledger:
+        with Ledger(self.address) as ledger:
             return list(ledger.rows())
 
     def committed(self, scope: str = "total") -> int:
         """Spent, unknown and reserved in one scope of the running totals."""
-        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
-        found = connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (scope,)).get
-        connection.close()
+        with closing(open_reading(self.address)) as connection:
+            found = connection.execute("SELECT spent + unknown + reserved FROM sums WHERE scope = ?", (scope,)).get
         return int(found or 0)
 
     def money(self, run: Run) -> tuple[int, int, int]:
         """What the manifest has spent, unknown and reserved."""
-        with Ledger(self.path) as ledger:
+        with Ledger(self.address) as ledger:
             batch = next(line for line in ledger.status() if line.manifest == run.manifest)
         return batch.spent_microusd, batch.unknown_microusd, batch.reserved_microusd
 
@@ -207,20 +220,25 @@ class Scene:
         return scopes(run.batch, day, simulated=run.simulated)
 
     def verify(self) -> Verification:
-        with Ledger(self.path) as ledger:
+        with Ledger(self.address) as ledger:
             return ledger.verify()
 
     def tamper(self, statement: str) -> None:
-        """Change the file as nothing in the program would."""
-        connection = apsw.Connection(str(self.path))
-        connection.execute("PRAGMA busy_timeout = 5000")
-        connection.execute(statement)
-        connection.close()
+        """Change the ledger as nothing in the program would."""
+        with changing(self.address) as connection:
+            connection.execute(statement)
+            connection.execute("COMMIT")
+
+
+class Opens(Protocol):
+    """Opens a new ledger whose folder that is, on one of the databases."""
+
+    def __call__(self, folder: Path, /) -> AbstractAsyncContextManager[Scene]: ...
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Scene]:
-    """A new ledger in a folder."""
+async def opened(folder: Path, *, server: Server | None = None) -> AsyncIterator[Scene]:
+    """A new ledger in a folder, or on a server with its pictures in that folder."""
     clock = FakeClock()
-    async with LedgerWriter(folder / "ledger.db", clock=clock) as writer:
+    async with LedgerWriter(folder / "ledger.db" if server is None else server, clock=clock) as writer:
         yield Scene(folder=folder, writer=writer, clock=clock)

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from pipeline.ledger import AttemptMoney, AttemptRecord, Ledger, settle
-from tests.contract.ledger_scene import PRICE, Scene, opened
+from tests.contract.ledger_scene import PRICE, Opens, Scene
 
 DAY = "2026-11-23"
 
 
 def attempts(scene: Scene, *, since: str = DAY, until: str = DAY, simulated: bool = False) -> list[AttemptRecord]:
     provider = "simulator" if simulated else "apiyi"
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         return ledger.attempts(provider=provider, simulated=simulated, since=since, until=until)
 
 
-async def test_each_request_is_told_with_its_money_name_and_times(tmp_path: Path) -> None:
-    async with opened(tmp_path) as scene:
+async def test_each_request_is_told_with_its_money_name_and_times(opens: Opens, tmp_path: Path) -> None:
+    async with opens(tmp_path) as scene:
         run = await scene.begin()
         paid = await scene.reserve(run, scene.job("paid"))
         scene.clock.at += 8
@@ -42,28 +42,28 @@ async def test_each_request_is_told_with_its_money_name_and_times(tmp_path: Path
     assert (fourth.money, fourth.ended_at, fourth.under_way) == (AttemptMoney.RESERVED, None, True)
 
 
-async def test_what_a_run_that_died_had_under_way_is_not_under_way(tmp_path: Path) -> None:
-    async with opened(tmp_path) as scene:
+async def test_what_a_run_that_died_had_under_way_is_not_under_way(opens: Opens, tmp_path: Path) -> None:
+    async with opens(tmp_path) as scene:
         await scene.reserve(await scene.begin(), scene.job())
         assert attempts(scene)[0].under_way
     (left,) = attempts(scene)
     assert (left.money, left.under_way, left.open_of_job) == (AttemptMoney.RESERVED, False, 1)
 
 
-async def test_a_persons_word_is_told_apart_from_an_answer(tmp_path: Path) -> None:
-    async with opened(tmp_path) as scene:
+async def test_a_persons_word_is_told_apart_from_an_answer(opens: Opens, tmp_path: Path) -> None:
+    async with opens(tmp_path) as scene:
         run = await scene.begin()
         for index, prompt in enumerate(("billed", "not billed"), start=1):
             await scene.lose_answer(await scene.reserve(run, scene.job(prompt, index=index)))
     scene.clock.at += 3_600
-    settle(scene.path, [scene.job("billed").key], billed=True, clock=scene.clock)
-    settle(scene.path, [scene.job("not billed").key], billed=False, clock=scene.clock)
+    settle(scene.address, [scene.job("billed").key], billed=True, clock=scene.clock)
+    settle(scene.address, [scene.job("not billed").key], billed=False, clock=scene.clock)
     told = {each.money: (each.troubled, each.judged, each.open_of_job) for each in attempts(scene)}
     assert told == {AttemptMoney.SPENT: (True, True, 0), AttemptMoney.RELEASED: (True, True, 0)}
 
 
-async def test_only_the_days_provider_and_money_that_were_asked_for(tmp_path: Path) -> None:
-    async with opened(tmp_path) as scene:
+async def test_only_the_days_provider_and_money_that_were_asked_for(opens: Opens, tmp_path: Path) -> None:
+    async with opens(tmp_path) as scene:
         run = await scene.begin()
         await scene.answer(await scene.reserve(run, scene.job("first")))
         scene.clock.set(2026, 11, 25)
@@ -76,7 +76,7 @@ async def test_only_the_days_provider_and_money_that_were_asked_for(tmp_path: Pa
         ]
         assert days == [[DAY], ["2026-11-25"], [DAY, "2026-11-25"]]
         assert len(attempts(scene, until="2026-11-30", simulated=True)) == 1
-        with Ledger(scene.path) as ledger:
+        with Ledger(scene.address) as ledger:
             assert ledger.first_day(provider="apiyi", simulated=False) == DAY
             assert ledger.first_day(provider="simulator", simulated=True) == "2026-11-25"
             assert ledger.first_day(provider="nobody", simulated=False) is None

@@ -39,7 +39,7 @@ def test_the_columns_are_the_contracts_in_the_contracts_order() -> None:
 async def test_a_stored_row_says_everything(scene: Scene) -> None:
     run = await scene.begin()
     await scene.bring_to(JobState.STORED, run, scene.job())
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         [row] = ledger.rows()
     assert asdict(row) | {"bought_at": "", "deadline": "", "stored_at": ""} == {
         "key": scene.job().key,
@@ -152,7 +152,7 @@ async def test_the_money_of_the_rows_is_the_ledgers(scene: Scene) -> None:
     rows = await _every_state(scene)
     spent = sum(parse_usd(row.spend_usd) for row in rows)
     unknown = sum(parse_usd(row.unknown_usd) for row in rows)
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         lines = ledger.spend("manifest")
         assert sum(line.spent_microusd for line in lines) == spent
         assert sum(line.unknown_microusd + line.reserved_microusd for line in lines) == unknown
@@ -181,7 +181,7 @@ async def test_spend_groups(scene: Scene, by: str, groups: list[str]) -> None:
     await scene.bring_to(JobState.STORED, await scene.begin(), scene.job("one"))
     scene.clock.set(2026, 12, 1)
     await scene.bring_to(JobState.STORED, await scene.begin(edition="nightly"), scene.job("two", index=2))
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         lines = ledger.spend(by)  # type: ignore[arg-type] # of the five
     assert [line.group for line in lines] == groups
     assert sum(line.spent_microusd for line in lines) == 2 * PRICE
@@ -200,7 +200,7 @@ async def test_spend_keeps_simulated_money_on_lines_of_its_own(scene: Scene) -> 
         reserved_microusd=0,
         providers={"apiyi": PRICE},
     )
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert ledger.spend() == [
             real,
             replace(
@@ -216,5 +216,5 @@ async def test_spend_keeps_simulated_money_on_lines_of_its_own(scene: Scene) -> 
 
 async def test_spend_leaves_out_what_was_given_back(scene: Scene) -> None:
     await scene.bring_to(JobState.FAILED, await scene.begin(), scene.job())
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert ledger.spend() == []

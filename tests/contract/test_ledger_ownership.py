@@ -16,7 +16,7 @@ PICTURE = "pictures/001.jpeg"
 
 
 def write(scene: Scene, to: Path, form: ExportFormat = "csv", *, ledger: Path | None = None) -> None:
-    with Ledger(ledger or scene.path) as opened:
+    with Ledger(ledger or scene.address) as opened:
         opened.export(to=to, form=form, stdout=io.StringIO())
 
 
@@ -33,11 +33,19 @@ async def kept(scene: Scene) -> Scene:
     return scene
 
 
+@pytest.fixture
+async def kept_file(file_scene: Scene) -> Scene:
+    """A ledger in a file, with one stored picture."""
+    await file_scene.bring_to(JobState.STORED, await file_scene.begin(), file_scene.job())
+    return file_scene
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal", ".lock"])
 async def test_the_ledger_and_what_stands_beside_it_is_not_written_over(
-    kept: Scene, ending: str, form: ExportFormat
+    kept_file: Scene, ending: str, form: ExportFormat
 ) -> None:
+    kept = kept_file
     (kept.folder / "ledger.db.lock").write_bytes(b"{}")
     before = files(kept.folder)
     target = kept.folder / f"ledger.db{ending}"
@@ -82,18 +90,19 @@ async def test_another_way_to_a_picture_leads_to_the_picture(kept: Scene, name: 
     assert kept.verify().proven
 
 
-async def test_another_way_to_the_ledger_leads_to_the_ledger(kept: Scene) -> None:
+async def test_another_way_to_the_ledger_leads_to_the_ledger(kept_file: Scene) -> None:
+    kept = kept_file
     (kept.folder / "link.db").symlink_to("ledger.db")
-    (kept.folder / "hard.db").hardlink_to(kept.path)
+    (kept.folder / "hard.db").hardlink_to(kept.folder / "ledger.db")
     for ledger, target in (("ledger.db", "link.db"), ("ledger.db", "hard.db"), ("link.db", "ledger.db-wal")):
         with pytest.raises(UsageError, match="belongs to the ledger"):
             write(kept, kept.folder / target, ledger=kept.folder / ledger)
 
 
-async def test_a_relative_path_to_the_ledger_is_the_ledger(kept: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(kept.folder)
+async def test_a_relative_path_to_the_ledger_is_the_ledger(kept_file: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(kept_file.folder)
     with pytest.raises(UsageError, match="belongs to the ledger"):
-        write(kept, Path("ledger.db"), ledger=Path("ledger.db"))
+        write(kept_file, Path("ledger.db"), ledger=Path("ledger.db"))
 
 
 @pytest.mark.parametrize("name", ["001.jpeg", "pictures/01.jpeg", "pictures/x001.jpeg", "ledger.db.csv"])
@@ -164,6 +173,6 @@ async def test_what_cannot_be_written_says_so(kept: Scene, name: str) -> None:
 
 async def test_without_a_file_an_export_goes_to_standard_output(kept: Scene) -> None:
     out = io.StringIO()
-    with Ledger(kept.path) as ledger:
+    with Ledger(kept.address) as ledger:
         ledger.export(to=None, form="csv", stdout=out)
     assert out.getvalue().startswith("key,manifest")

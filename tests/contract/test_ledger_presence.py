@@ -305,7 +305,8 @@ async def test_a_stored_job_without_any_recorded_place_is_lost(scene: Scene) -> 
     assert seen.state is JobState.LOST
 
 
-async def test_a_ledger_moved_with_its_pictures_still_finds_them(scene: Scene, tmp_path: Path) -> None:
+async def test_a_ledger_moved_with_its_pictures_still_finds_them(file_scene: Scene, tmp_path: Path) -> None:
+    scene = file_scene
     await stored(scene)
     moved = tmp_path / "moved"
     moved.mkdir()

@@ -14,7 +14,7 @@ from pipeline.ledger import (
     prune,
     repair,
 )
-from tests.contract.ledger_scene import PRICE, Scene, opened
+from tests.contract.ledger_scene import PRICE, Opens, Scene
 
 DAY_S = 86_400.0
 EVERYTHING = Policy(resend_unknown=True, retry_failed=True, rebuy_lost=True)
@@ -23,16 +23,16 @@ EVERYTHING = Policy(resend_unknown=True, retry_failed=True, rebuy_lost=True)
 def pruned(scene: Scene, *, days: float = 30.0, pictures: bool = False, max_bytes: int | None = None) -> Pruned:
     """What goes, which is what was said before that it would."""
     bounds = Bounds(before=scene.clock.at - days * DAY_S, pictures=pictures, max_bytes=max_bytes)
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         said = ledger.prunable(bounds)
-    with hold(scene.path, purpose="prune"):
-        assert prune(scene.path, bounds, clock=scene.clock) == said
+    with hold(scene.address, purpose="prune"):
+        assert prune(scene.address, bounds, clock=scene.clock) == said
     return said
 
 
-async def a_month_later(folder: Path) -> Scene:
+async def a_month_later(opens: Opens, folder: Path) -> Scene:
     """A ledger with a job in every state, all of them old."""
-    async with opened(folder) as scene:
+    async with opens(folder) as scene:
         run = await scene.begin()
         for index, state in enumerate(JobState, start=1):
             if state in {JobState.BUYING, JobState.PLANNED}:
@@ -45,12 +45,12 @@ async def a_month_later(folder: Path) -> Scene:
 
 
 def money(scene: Scene) -> tuple[list[str], int]:
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         return [line.spend_usd + line.unknown_usd for line in ledger.rows() if line.attempts], scene.committed()
 
 
-async def test_without_a_word_only_rows_that_were_never_asked_for_go(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_without_a_word_only_rows_that_were_never_asked_for_go(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
     before, rows = money(scene), len(scene.rows())
     went = pruned(scene)
     assert (went.rows, went.pictures) == (2, ())
@@ -60,17 +60,19 @@ async def test_without_a_word_only_rows_that_were_never_asked_for_go(tmp_path: P
     assert pruned(scene).nothing
 
 
-async def test_what_a_run_has_wanted_since_stays(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
-    async with opened(tmp_path) as again:
+async def test_what_a_run_has_wanted_since_stays(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
+    async with opens(tmp_path) as again:
         again.clock.at = scene.clock.at
         await again.see(await again.begin(), again.job("never asked", index=20), again.job("stored", index=4))
     went = pruned(scene, pictures=True)
     assert (went.rows, went.pictures) == (1, ())
 
 
-async def test_a_pruned_picture_stays_stored_and_is_neither_missed_nor_bought_again(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_a_pruned_picture_stays_stored_and_is_neither_missed_nor_bought_again(
+    opens: Opens, tmp_path: Path
+) -> None:
+    scene = await a_month_later(opens, tmp_path)
     before = money(scene)
     (path,) = pruned(scene, pictures=True).pictures
     assert not (tmp_path / path).exists()
@@ -79,7 +81,7 @@ async def test_a_pruned_picture_stays_stored_and_is_neither_missed_nor_bought_ag
     (row,) = [row for row in scene.rows() if row.state == "stored"]
     assert (row.path, row.error_kind, row.spend_usd) == (path, "pruned", "0.035")
     assert scene.state(scene.job("stored", index=4)) is JobState.STORED
-    async with opened(tmp_path) as again:
+    async with opens(tmp_path) as again:
         run = await again.begin()
         job = again.job("stored", index=4)
         (admission,) = await again.see(run, job, policy=EVERYTHING)
@@ -90,26 +92,28 @@ async def test_a_pruned_picture_stays_stored_and_is_neither_missed_nor_bought_ag
         assert (tally.reused, tally.pruned, tally.lost) == (1, 1, 0)
 
 
-async def test_another_manifest_that_wants_a_pruned_picture_buys_nothing_and_places_nothing(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_another_manifest_that_wants_a_pruned_picture_buys_nothing_and_places_nothing(
+    opens: Opens, tmp_path: Path
+) -> None:
+    scene = await a_month_later(opens, tmp_path)
     pruned(scene, pictures=True)
-    async with opened(tmp_path) as again:
+    async with opens(tmp_path) as again:
         run = await again.begin(manifest="another")
         (admission,) = await again.see(run, again.job("stored", index=4), policy=EVERYTHING, folder="other")
         assert (admission.verdict, admission.stored_path) == (Verdict.SETTLED, None)
         assert await again.writer.unplaced(run) == []
 
 
-async def test_repair_leaves_a_pruned_picture_as_it_is(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_repair_leaves_a_pruned_picture_as_it_is(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
     pruned(scene, pictures=True)
-    with hold(scene.path, purpose="repair"):
-        assert not [line for line in repair(scene.path, clock=scene.clock) if "picture" in line]
+    with hold(scene.address, purpose="repair"):
+        assert not [line for line in repair(scene.address, clock=scene.clock) if "picture" in line]
     assert scene.state(scene.job("stored", index=4)) is JobState.STORED
 
 
-async def test_a_file_that_somebody_worked_on_stays(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_a_file_that_somebody_worked_on_stays(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
     (row,) = [row for row in scene.rows() if row.state == "stored"]
     file = tmp_path / str(row.path)
     file.write_bytes(b"retouched")
@@ -119,8 +123,8 @@ async def test_a_file_that_somebody_worked_on_stays(tmp_path: Path) -> None:
     assert [row.error_kind for row in scene.rows() if row.state == "stored"] == [None]
 
 
-async def test_by_size_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None:
-    async with opened(tmp_path) as scene:
+async def test_by_size_the_oldest_go_until_the_rest_fits(opens: Opens, tmp_path: Path) -> None:
+    async with opens(tmp_path) as scene:
         run = await scene.begin()
         for index in range(1, 5):
             scene.clock.at += 60
@@ -134,8 +138,8 @@ async def test_by_size_the_oldest_go_until_the_rest_fits(tmp_path: Path) -> None
     assert pruned(scene, pictures=True, max_bytes=2 * size).nothing
 
 
-async def test_what_a_crash_left_of_pruned_pictures_goes_the_next_time(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_what_a_crash_left_of_pruned_pictures_goes_the_next_time(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
     (path,) = pruned(scene, pictures=True).pictures
     (tmp_path / "pictures").mkdir(exist_ok=True)
     (tmp_path / path).write_bytes(b"picture")
@@ -143,14 +147,14 @@ async def test_what_a_crash_left_of_pruned_pictures_goes_the_next_time(tmp_path:
     assert not (tmp_path / path).exists()
 
 
-async def test_a_picture_with_unknown_money_stays(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_a_picture_with_unknown_money_stays(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
     scene.tamper("UPDATE jobs SET unknown_microusd = 35000 WHERE state = 'stored'")
     assert pruned(scene, pictures=True).pictures == ()
 
 
-async def test_leftover_parts_go_and_parts_that_may_be_needed_stay(tmp_path: Path) -> None:
-    scene = await a_month_later(tmp_path)
+async def test_leftover_parts_go_and_parts_that_may_be_needed_stay(opens: Opens, tmp_path: Path) -> None:
+    scene = await a_month_later(opens, tmp_path)
     keys = {row.state: row.key[:32] for row in scene.rows()}
     for state in ("stored", "unknown"):
         (tmp_path / "pictures" / f".{keys[state]}.part").write_bytes(b"half")
@@ -158,8 +162,8 @@ async def test_leftover_parts_go_and_parts_that_may_be_needed_stay(tmp_path: Pat
     assert (tmp_path / "pictures" / f".{keys['unknown']}.part").exists()
 
 
-async def test_what_the_provider_sent_with_refusals_goes_and_the_refusal_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path) as scene:
+async def test_what_the_provider_sent_with_refusals_goes_and_the_refusal_stays(opens: Opens, tmp_path: Path) -> None:
+    async with opens(tmp_path) as scene:
         run = await scene.begin()
         for index, money_back in enumerate((True, False), start=1):
             reservation = await scene.reserve(run, scene.job(f"{index}", index=index))
@@ -172,5 +176,5 @@ async def test_what_the_provider_sent_with_refusals_goes_and_the_refusal_stays(t
         await scene.writer.end(run, exit_code=5)
         scene.clock.at += 31 * DAY_S
     assert pruned(scene).bodies == 1
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert [told.attempts[0].error_kind for told in ledger.stories(scene.job("1").key)] == ["invalid"]

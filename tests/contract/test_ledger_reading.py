@@ -10,7 +10,7 @@ POSTER = BatchName(manifest="poster", edition="", simulated=False)
 
 async def test_a_reader_beside_the_writer_sees_what_is_committed(scene: Scene) -> None:
     run = await scene.begin()
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert ledger.committed(POSTER) == 0
         await scene.reserve(run, scene.job())
         assert ledger.committed(POSTER) == PRICE
@@ -19,7 +19,7 @@ async def test_a_reader_beside_the_writer_sees_what_is_committed(scene: Scene) -
 async def test_a_reader_in_the_middle_of_its_rows_does_not_block_the_writer(scene: Scene) -> None:
     run = await scene.begin()
     await scene.see(run, scene.job("one"), scene.job("two", index=2))
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         rows = ledger.rows()
         next(rows)
         await scene.reserve(run, scene.job("three", index=3))
@@ -32,7 +32,7 @@ async def test_status_tells_of_each_manifest_the_last_run_first(scene: Scene) ->
     await scene.writer.end(run, exit_code=0)
     other = await scene.begin(manifest="other", edition="nightly", simulated=True)
     await scene.bring_to(JobState.UNKNOWN, other, scene.job("two"))
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         status = ledger.status()
     assert status == [
         BatchStatus(
@@ -64,7 +64,7 @@ async def test_status_tells_of_each_manifest_the_last_run_first(scene: Scene) ->
 
 async def test_status_of_a_manifest_that_has_seen_no_row(scene: Scene) -> None:
     await scene.begin()
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         [status] = ledger.status()
     assert (status.states, status.spent_microusd) == ({}, 0)
 
@@ -75,7 +75,7 @@ async def test_what_is_known_of_keys_comes_in_their_order(scene: Scene) -> None:
     run = await scene.begin()
     await scene.refuse(await scene.reserve(run, scene.job("two", index=2)), passing=True)
     keys = [scene.job(prompt).key for prompt in ("three", "two", "one")]
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert ledger.known(POSTER, keys) == [
             Known(state=None, passing=False, in_last_run=False),
             Known(state=JobState.FAILED, passing=True, in_last_run=True),
@@ -84,7 +84,7 @@ async def test_what_is_known_of_keys_comes_in_their_order(scene: Scene) -> None:
 
 
 async def test_nothing_is_known_of_a_batch_that_never_ran(scene: Scene) -> None:
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert ledger.known(POSTER, [scene.job().key]) == [Known(state=None, passing=False, in_last_run=False)]
         assert ledger.last_run_rows(POSTER) == 0
         assert ledger.committed(POSTER) == 0
@@ -93,7 +93,7 @@ async def test_nothing_is_known_of_a_batch_that_never_ran(scene: Scene) -> None:
 async def test_the_last_run_counts_the_rows_it_saw(scene: Scene) -> None:
     await scene.see(await scene.begin(), scene.job("one"), scene.job("two", index=2))
     await scene.see(await scene.begin(), scene.job("one"))
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert ledger.last_run_rows(POSTER) == 1
 
 

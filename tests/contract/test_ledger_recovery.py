@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.ledger import JobState, Policy, Reservation, Verdict
+from pipeline.ledger import JobState, Policy, Reservation, Verdict, settle
 from tests.contract.ledger_scene import PRICE, Scene
 
 EVERYTHING = Policy(retry_failed=True, resend_unknown=True, rebuy_lost=True)
@@ -47,11 +47,51 @@ async def test_abandoning_says_how_many_were_under_way(scene: Scene) -> None:
     assert scene.money(run) == (0, 2 * PRICE, 0)
 
 
-async def test_an_abandoned_request_cannot_be_settled_later(scene: Scene) -> None:
+async def test_what_is_answered_after_all_is_recorded(scene: Scene) -> None:
+    """A run that was taken for dead, or has given up too early, may still tell what it paid for."""
     run = await scene.begin()
     reservation = await scene.reserve(run, scene.job())
     await scene.writer.abandon(run)
-    with pytest.raises(Exception, match="is unknown already"):
+    await scene.answer(reservation)
+    assert scene.state(scene.job()) is JobState.BOUGHT
+    assert scene.money(run) == (PRICE, 0, 0)
+    await scene.store(run, reservation)
+    assert scene.verify().proven
+
+
+async def test_what_is_refused_after_all_is_given_back(scene: Scene) -> None:
+    run = await scene.begin()
+    reservation = await scene.reserve(run, scene.job())
+    await scene.writer.abandon(run)
+    await scene.refuse(reservation, final=False)
+    assert scene.state(scene.job()) is JobState.PLANNED
+    assert scene.money(run) == (0, 0, 0)
+    assert scene.verify().proven
+
+
+async def test_an_answer_that_comes_after_a_second_request_is_money_only(scene: Scene) -> None:
+    run = await scene.begin()
+    late = await scene.reserve(run, scene.job())
+    await scene.writer.abandon(run)
+    again = await scene.begin()
+    [seen] = await scene.see(again, scene.job(), policy=EVERYTHING)
+    second = await scene.reserve(again, scene.job(), placement=seen.placement)
+    await scene.answer(late)
+    assert scene.state(scene.job()) is JobState.BUYING
+    assert scene.money(run) == (PRICE, 0, PRICE)
+    await scene.answer(second)
+    await scene.store(again, second)
+    assert scene.verify().proven
+
+
+@pytest.mark.parametrize("billed", [True, False])
+async def test_what_a_person_has_settled_is_not_settled_again(scene: Scene, billed: bool) -> None:
+    run = await scene.begin()
+    reservation = await scene.reserve(run, scene.job())
+    await scene.writer.end(run, exit_code=5)
+    scene.clock.at += 1
+    settle(scene.address, [scene.job().key], billed=billed, clock=scene.clock)
+    with pytest.raises(Exception, match="already"):
         await scene.answer(reservation)
 
 
@@ -152,12 +192,13 @@ async def test_what_another_run_paid_for_meanwhile_is_not_bought_on_an_old_admis
     scene: Scene, state: JobState
 ) -> None:
     """Two manifests want one picture: the second was told to buy before the first had paid."""
-    first, second = await scene.begin(), await scene.begin(manifest="other")
-    [told] = await scene.see(second, scene.job())
-    assert told.verdict is Verdict.BUY
-    scene.clock.at += 1
-    await scene.bring_to(state, first, scene.job())
-    again = await scene.writer.reserve(second, placement=told.placement, key=scene.job().key, price_microusd=PRICE)
+    async with scene.beside() as other:
+        first, second = await scene.begin(), await other.begin(manifest="other")
+        [told] = await other.see(second, scene.job())
+        assert told.verdict is Verdict.BUY
+        scene.clock.at += 1
+        await scene.bring_to(state, first, scene.job())
+        again = await other.writer.reserve(second, placement=told.placement, key=scene.job().key, price_microusd=PRICE)
     assert again is None
     assert scene.committed() == PRICE
 
@@ -166,10 +207,11 @@ async def test_what_another_run_paid_for_meanwhile_is_not_bought_on_an_old_admis
 async def test_what_another_run_was_refused_meanwhile_is_bought_if_the_reason_passes(
     scene: Scene, passing: bool
 ) -> None:
-    first, second = await scene.begin(), await scene.begin(manifest="other")
-    [told] = await scene.see(second, scene.job())
-    await scene.refuse(await scene.reserve(first, scene.job()), passing=passing)
-    bought = await scene.writer.reserve(second, placement=told.placement, key=scene.job().key, price_microusd=PRICE)
+    async with scene.beside() as other:
+        first, second = await scene.begin(), await other.begin(manifest="other")
+        [told] = await other.see(second, scene.job())
+        await scene.refuse(await scene.reserve(first, scene.job()), passing=passing)
+        bought = await other.writer.reserve(second, placement=told.placement, key=scene.job().key, price_microusd=PRICE)
     assert isinstance(bought, Reservation) is passing
 
 

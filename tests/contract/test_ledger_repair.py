@@ -29,8 +29,8 @@ def kinds(scene: Scene) -> dict[str, int]:
 
 def mended(scene: Scene) -> list[str]:
     """Repair, twice: the second time there is nothing left to do."""
-    done = repair(scene.path, clock=scene.clock)
-    assert repair(scene.path, clock=scene.clock) == []
+    done = repair(scene.address, clock=scene.clock)
+    assert repair(scene.address, clock=scene.clock) == []
     return done
 
 
@@ -168,7 +168,7 @@ async def test_unknowns_are_told_by_age(scene: Scene) -> None:
 
 
 def _verified(scene: Scene) -> tuple[Finding, ...]:
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         return ledger.verify(clock=scene.clock).findings
 
 

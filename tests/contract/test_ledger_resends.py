@@ -28,8 +28,9 @@ async def test_each_is_asked_for_once_over_all_runs(scene: Scene) -> None:
     assert isinstance(sent, Reservation)
     await scene.lose_answer(sent)
     assert scene.money(run) == (0, 2 * PRICE, 0)
-    for later in (run, await scene.begin(caps=Caps(resend=10 * PRICE))):
-        assert isinstance(await resend(scene, later, 1), HeldForPerson)
+    assert isinstance(await resend(scene, run, 1), HeldForPerson)
+    later = await scene.begin(caps=Caps(resend=10 * PRICE))
+    assert isinstance(await resend(scene, later, 1), HeldForPerson)
 
 
 async def test_one_that_was_refused_cost_nothing_and_may_be_asked_for_again(scene: Scene) -> None:

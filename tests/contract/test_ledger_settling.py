@@ -11,7 +11,7 @@ from tests.contract.ledger_scene import PRICE, FakeClock, Scene
 
 
 def word(scene: Scene, *keys: str, billed: bool) -> list[Settlement]:
-    return settle(scene.path, list(keys), billed=billed, clock=scene.clock)
+    return settle(scene.address, list(keys), billed=billed, clock=scene.clock)
 
 
 async def play(scene: Scene, run: Run, *states: JobState) -> None:

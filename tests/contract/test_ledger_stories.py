@@ -10,7 +10,7 @@ from tests.contract.ledger_scene import PRICE, Scene, opened
 
 
 def story(scene: Scene, named: str) -> Story:
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         (told,) = ledger.stories(named)
     return told
 
@@ -57,7 +57,7 @@ async def test_equal_bytes_of_two_jobs_are_told_as_both(tmp_path: Path) -> None:
         run = await scene.begin()
         for index, prompt in enumerate(("one", "two"), start=1):
             await scene.bring_to(JobState.STORED, run, scene.job(prompt, index=index))
-        with Ledger(scene.path) as ledger:
+        with Ledger(scene.address) as ledger:
             told = ledger.stories(str(tmp_path / "pictures" / "002.jpeg"))
     assert [each.prompt for each in told] == ["one", "two"]
 
@@ -66,7 +66,7 @@ async def test_a_persons_word_is_part_of_the_story(tmp_path: Path) -> None:
     async with opened(tmp_path) as scene:
         await scene.bring_to(JobState.UNKNOWN, await scene.begin(), scene.job())
     scene.clock.at += 3_600
-    settle(scene.path, [scene.job().key], billed=True, clock=scene.clock)
+    settle(scene.address, [scene.job().key], billed=True, clock=scene.clock)
     told = story(scene, scene.job().key)
     assert told.settled
     (attempt,) = told.attempts
@@ -79,7 +79,7 @@ async def test_what_names_no_picture_is_refused_with_a_reason(tmp_path: Path) ->
         await scene.see(await scene.begin(), scene.job())
         stranger = tmp_path / "holiday.jpg"
         stranger.write_bytes(b"sand")
-        with Ledger(scene.path) as ledger:
+        with Ledger(scene.address) as ledger:
             with pytest.raises(NotFoundError, match="these bytes"):
                 ledger.stories(str(stranger))
             with pytest.raises(NotFoundError, match="begins with"):
@@ -93,5 +93,5 @@ async def test_digits_that_fit_several_jobs_are_refused(tmp_path: Path) -> None:
         run = await scene.begin()
         await scene.see(run, scene.job("one"), scene.job("two", index=2))
         scene.tamper("UPDATE jobs SET key = CAST(x'abcdef' || substr(key, 4) AS BLOB)")
-        with Ledger(scene.path) as ledger, pytest.raises(UsageError, match="several"):
+        with Ledger(scene.address) as ledger, pytest.raises(UsageError, match="several"):
             ledger.stories("abcdef")

@@ -5,7 +5,7 @@ from tests.contract.ledger_scene import PRICE, Scene
 
 
 def survey(scene: Scene, scope: Scope | None = None, *, limit: int = 100, prompts: int = 100_000) -> Survey:
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         return ledger.survey(scope or Scope(), limit=limit, prompts=prompts, clock=scene.clock)
 
 

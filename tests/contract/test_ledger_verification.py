@@ -210,6 +210,7 @@ async def test_thousands_of_jobs_are_told_with_their_comma(scene: Scene) -> None
     await scene.bring_to(JobState.LOST, run, scene.job())
     scene.tamper(
         "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
-        " INSERT INTO jobs (key, state, model, prompt, asked) SELECT CAST(i AS BLOB), 'lost', '', '', '' FROM n"
+        " INSERT INTO jobs (key, state, model, prompt, asked)"
+        " SELECT unhex(CAST(100000 + i AS TEXT)), 'lost', '', '', '' FROM n"
     )
     assert "1,000 jobs" in {finding.subject for finding in scene.verify().findings if finding.kind == "lost"}

@@ -385,8 +385,8 @@ async def test_leaving_waits_for_what_was_handed_over(tmp_path: Path) -> None:
 async def test_cancelled_while_opening_ends_the_thread(tmp_path: Path) -> None:
     writer = LedgerWriter(tmp_path / "ledger.db", clock=FakeClock())
     with anyio.fail_after(20):
-        ledger_connection.open_writing(writer.path).close()
-        with _another_writer(writer.path), anyio.CancelScope() as scope:
+        ledger_connection.open_writing(tmp_path / "ledger.db").close()
+        with _another_writer(tmp_path / "ledger.db"), anyio.CancelScope() as scope:
             scope.cancel()
             async with writer:
                 pytest.fail("the body of a cancelled opening ran")

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeline.catalog import models
-from pipeline.ledger import Scope, Shown, Survey
+from pipeline.ledger import Address, Scope, Shown, Survey
 from pipeline.report.page.thumbnails import FOLDER, Thumbnails
 
 #: A row's values that the page takes as the ledger has them.
@@ -29,7 +29,7 @@ class Places:
         options: The options that lead a command to the same ledger, as words; "" where it finds it by itself.
     """
 
-    ledger: Path
+    ledger: Address
     output: Path
     page: Path
     options: str = ""

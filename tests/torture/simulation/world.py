@@ -19,8 +19,9 @@ from pipeline.deliver.disk import Disk
 from pipeline.deliver.keeper import Keeper
 from pipeline.errors import SERIOUSNESS, ExitCode, FluxbatchError, StoppedError
 from pipeline.ledger import Ledger, Policy, settle
-from pipeline.ledger.committer import Committer, Step
+from pipeline.ledger.committer import Committer
 from pipeline.ledger.connection import Connection, open_reading, open_writing
+from pipeline.ledger.handover import Step  # noqa: TC001
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.produce import Producer
 from pipeline.report import Summary
