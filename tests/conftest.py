@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import postgres
+from tests.postgres import Postgres
+
 #: Seeds of one test item, so that thousands of them are not thousands of items.
 SEEDS_AN_ITEM = 10
 
@@ -41,6 +44,20 @@ def _items(config: pytest.Config, usual: int, torture: int) -> Iterator[range]:
 
 def _named(seeds: range) -> str:
     return f"{seeds.start}-{seeds.stop - 1}"
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Postgres]:
+    """A PostgreSQL server, the same for all tests of this process; skips them where there can be none."""
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture
+def database(database_server: Postgres) -> Iterator[str]:
+    """The address of a new database."""
+    with database_server.database() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def caps_told(caps: Caps) -> str:
 
 def end(connection: Connection, *, run: int, exit_code: int, at: float) -> None:
     """Record how a run ended; a request still under way is held as unknown (D)."""
-    steps.abandon_reserved(connection, run=run, at=at)
+    steps.abandon_reserved(connection, at=at, run=run)
     connection.execute("UPDATE runs SET ended_at = ?, exit_code = ? WHERE id = ?", (at, exit_code, run))
 
 

@@ -7,19 +7,18 @@ from pathlib import Path
 import pytest
 
 from pipeline.ledger import Server
-from pipeline.ledger.postgres.connection import Connection
 from pipeline.ledger.postgres.opening import open_writing
 from tests import postgres
 from tests.contract.ledger_scene import Opens, Scene, opened
+from tests.postgres import Postgres
 
 
 @pytest.fixture(scope="session")
-def emptied() -> Iterator[Connection]:
-    """A connection to a server's ledger that is there for all tests, one after the other."""
-    with postgres.running() as server, server.database() as url:
-        connection = open_writing(Server(url, Path()))
-        yield connection
-        connection.close()
+def shared_database(database_server: Postgres) -> Iterator[str]:
+    """The address of a ledger that is there for all tests, one after the other."""
+    with database_server.database() as url:
+        open_writing(Server(url, Path())).close()
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -27,12 +26,12 @@ def opens(request: pytest.FixtureRequest) -> Opens:
     """What opens a ledger of that kind; a server's is emptied first."""
     if request.param == "sqlite":
         return opened
-    connection: Connection = request.getfixturevalue("emptied")
+    url: str = request.getfixturevalue("shared_database")
 
     @asynccontextmanager
     async def on_server(folder: Path) -> AsyncIterator[Scene]:
-        postgres.empty(connection)
-        async with opened(folder, server=postgres.of(connection, folder)) as scene:
+        postgres.empty(url)
+        async with opened(folder, server=Server(url, folder)) as scene:
             yield scene
 
     return on_server

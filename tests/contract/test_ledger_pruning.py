@@ -62,7 +62,7 @@ async def test_without_a_word_only_rows_that_were_never_asked_for_go(opens: Open
 
 async def test_what_a_run_has_wanted_since_stays(opens: Opens, tmp_path: Path) -> None:
     scene = await a_month_later(opens, tmp_path)
-    async with opens(tmp_path) as again:
+    async with scene.beside() as again:
         again.clock.at = scene.clock.at
         await again.see(await again.begin(), again.job("never asked", index=20), again.job("stored", index=4))
     went = pruned(scene, pictures=True)
@@ -81,7 +81,7 @@ async def test_a_pruned_picture_stays_stored_and_is_neither_missed_nor_bought_ag
     (row,) = [row for row in scene.rows() if row.state == "stored"]
     assert (row.path, row.error_kind, row.spend_usd) == (path, "pruned", "0.035")
     assert scene.state(scene.job("stored", index=4)) is JobState.STORED
-    async with opens(tmp_path) as again:
+    async with scene.beside() as again:
         run = await again.begin()
         job = again.job("stored", index=4)
         (admission,) = await again.see(run, job, policy=EVERYTHING)
@@ -97,7 +97,7 @@ async def test_another_manifest_that_wants_a_pruned_picture_buys_nothing_and_pla
 ) -> None:
     scene = await a_month_later(opens, tmp_path)
     pruned(scene, pictures=True)
-    async with opens(tmp_path) as again:
+    async with scene.beside() as again:
         run = await again.begin(manifest="another")
         (admission,) = await again.see(run, again.job("stored", index=4), policy=EVERYTHING, folder="other")
         assert (admission.verdict, admission.stored_path) == (Verdict.SETTLED, None)

@@ -224,7 +224,7 @@ def test_words_come_from_the_command_line_unless_given(monkeypatch: pytest.Monke
         (["run", "no-such.yaml", "--budget", "plenty"], 64),
         (["run", "no-such.yaml", "--concurrency", "0"], 64),
         (["run", "no-such.yaml", "--limit", "0"], 64),
-        (["plan", "no-such.yaml", "--ledger", "postgres://host/db"], 64),
+        (["plan", "no-such.yaml", "--ledger", "mysql://host/db"], 64),
         (["status", "--output", "no-such-folder"], 66),
         (["ledger"], 64),
     ],

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.options import ledger_path, run_options
+from pipeline.cli.options import ledger_path, run_options, same_places
 from pipeline.errors import NotFoundError, UsageError
-from pipeline.ledger import Policy
+from pipeline.ledger import Policy, Server
 from pipeline.runner import RunOptions
 
 
@@ -40,12 +40,35 @@ def test_a_named_ledger_needs_no_output_folder() -> None:
     assert ledger_path(Path("no-such-folder"), "books/l.db") == Path("books/l.db")
 
 
-def test_a_ledger_is_a_file_here_and_its_address_is_not_repeated() -> None:
-    with pytest.raises(UsageError, match="a ledger is a file here") as caught:
-        ledger_path(Path("output"), "postgresql://user:secret@host/db")
+def test_a_ledger_is_a_file_or_a_postgresql_database_and_another_address_is_not_repeated() -> None:
+    with pytest.raises(UsageError, match="a ledger is a file or a PostgreSQL database") as caught:
+        ledger_path(Path("output"), "mysql://user:secret@host/db")
 
     assert "secret" not in str(caught.value)
-    assert "postgresql" in str(caught.value)
+    assert "mysql" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:secret@host/db",
+        "postgres://user:secret@host:5432/db?sslmode=require",
+        "postgresql://host/db?user=me&password=secret",
+        "postgresql://me:se%63ret@host/db?sslpassword=secret",
+        "postgresql://me:secret@[::1]:5432/db",
+        "postgresql://me:secret@a,b:1,c/db",
+        "POSTGRESQL://me:secret@host/db",
+        "postgresql://me:secret@[broken/db",
+    ],
+)
+def test_a_servers_password_is_told_to_nobody(url: str) -> None:
+    address = ledger_path(Path("output"), url)
+    assert isinstance(address, Server)
+    assert address.url == url
+    for told in (str(address), repr(address), f"{address}", same_places(Path("elsewhere"), url)):
+        assert "secret" not in told
+        assert "se%63ret" not in told
+    assert same_places(Path("elsewhere"), url).endswith(" --output elsewhere")
 
 
 def test_nothing_given_means_the_manifests_own() -> None:
