@@ -1,17 +1,16 @@
 """The steps of a job's life as SQL: each function is one arrow of ``states``, run inside the writer's transaction."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.ledger import sums
 from pipeline.ledger.hands import Alive, with_another
+from pipeline.ledger.outcomes import MAX_ERROR_CHARACTERS, settle
 from pipeline.ledger.records import CapReached, HeldForPerson, InOtherHands, Picture, Reservation, Run
 from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney, JobState
 
 #: What is said of a task that the provider has and nobody asks after just now.
 SUBMITTED = "the provider has taken it; the next run with that provider asks after it, and pays nothing more"
-#: The provider's words kept of a refusal (wire facts: it keeps no log of failed calls).
-MAX_ERROR_CHARACTERS = 2_000
 
 
 def reserve(
@@ -68,7 +67,7 @@ def answer(
     connection: Connection, *, attempt: int, url: str, bought_at: float, deadline: float | None, request_id: str
 ) -> None:
     """B: the reservation becomes spend; the URL and its deadline are durable from here on."""
-    settled = _settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
+    settled = settle(connection, attempt, AttemptMoney.SPENT, at=bought_at, request_id=request_id)
     connection.execute("UPDATE jobs SET spend_microusd = spend_microusd + ? WHERE id = ?", (settled.price, settled.job))
     if not settled.last:
         return
@@ -102,7 +101,7 @@ def release(
         counted: Whether it counts as one of the job's attempts (congestion does not).
         body: What the provider sent; kept with the attempt, because the provider keeps no log of failed calls.
     """
-    settled = _settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body, counted=counted)
+    settled = settle(connection, attempt, AttemptMoney.RELEASED, at, kind, message, request_id, body, counted=counted)
     fails = final and settled.taken_from in {JobState.PLANNED, JobState.FAILED}
     if not counted:
         connection.execute("UPDATE jobs SET attempts = attempts - 1 WHERE id = ?", (settled.job,))
@@ -125,7 +124,7 @@ def lose_answer(
     connection: Connection, *, attempt: int, kind: str, message: str, request_id: str, at: float, body: str = ""
 ) -> None:
     """D: the request may have been billed; its price stays counted, as unknown, until a person decides."""
-    settled = _settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
+    settled = settle(connection, attempt, AttemptMoney.UNKNOWN, at, kind, message, request_id, body)
     connection.execute(
         "UPDATE jobs SET unknown_microusd = unknown_microusd + ? WHERE id = ?", (settled.price, settled.job)
     )
@@ -278,69 +277,3 @@ def _bought(connection: Connection, attempt: int) -> tuple[int, int]:
         raise ValueError(f"attempt {attempt} has no picture to come")
     job, placement = found
     return job, placement
-
-
-class _Settled(NamedTuple):
-    """What an attempt was about: its job, where it took that from, and what the job's state depends on.
-
-    Attributes:
-        pictured: Whether the job has a picture on record.
-        last: Whether the job waits for this attempt, or for one that was made since.
-    """
-
-    job: int
-    price: int
-    taken_from: str
-    pictured: int
-    last: int
-
-
-def _settle(
-    connection: Connection,
-    attempt: int,
-    money: AttemptMoney,
-    at: float,
-    kind: str | None = None,
-    message: str = "",
-    request_id: str = "",
-    body: str = "",
-    *,
-    counted: bool = True,
-) -> _Settled:
-    """Move an attempt's price out of the reserved sums, and write down how it ended.
-
-    What was held as unknown only because its run gave up, or was taken for dead, is still the run's to tell.
-    """
-    before, interrupted, day, batch, simulated, *rest = connection.execute(
-        "SELECT a.money, a.money = 'unknown' AND a.error_kind = 'interrupted' AND a.settled_at = a.ended_at, a.day,"
-        " b.id, b.simulated, a.job, a.price_microusd, a.taken_from, j.sha256 IS NOT NULL,"
-        " NOT EXISTS (SELECT 1 FROM attempts WHERE job = a.job AND id > a.id)"
-        " FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = a.run JOIN batches b ON b.id = r.batch"
-        " WHERE a.id = ?",
-        (attempt,),
-    ).get
-    if before != AttemptMoney.RESERVED and not interrupted:
-        raise ValueError(f"attempt {attempt} is {before} already")
-    settled = _Settled(*rest)
-    names = sums.scopes(batch, day, simulated=bool(simulated))
-    sums.move(connection, names, settled.price, to=money, out_of=AttemptMoney(before))
-    if interrupted:
-        connection.execute(
-            "UPDATE jobs SET unknown_microusd = unknown_microusd - ? WHERE id = ?", (settled.price, settled.job)
-        )
-    connection.execute(
-        "UPDATE attempts SET polling_url = NULL, money = ?, settled_at = ?, ended_at = ?, counted = ?, error_kind = ?,"
-        " error_message = ?, error_body = ?, request_id = ? WHERE id = ?",
-        (
-            money,
-            at,
-            at,
-            counted,
-            kind,
-            message[:MAX_ERROR_CHARACTERS] or None,
-            body[:MAX_ERROR_CHARACTERS] or None,
-            request_id or None,
-            attempt,
-        ),
-    )
-    return settled

@@ -92,14 +92,14 @@ async def test_a_missed_picture_under_another_name_is_told_and_repair_takes_it_b
     key = scene.job("picture 1").key[:12]
     moved = scene.folder / "pictures/renamed by hand.jpeg"
     (scene.folder / "pictures/001.jpeg").rename(moved)
-    mended_once = repair(scene.path, clock=scene.clock)
+    mended_once = repair(scene.address, clock=scene.clock)
     assert mended_once == [
         f"{key}: its picture is gone: lost",
         f"{key}: its picture is pictures/renamed by hand.jpeg: stored",
     ]
     assert scene.verify().findings == ()
     assert [row.path for row in scene.rows()] == ["pictures/renamed by hand.jpeg"]
-    assert repair(scene.path, clock=scene.clock) == []
+    assert repair(scene.address, clock=scene.clock) == []
 
 
 async def test_a_missed_picture_s_other_name_is_told_before_repair(scene: Scene) -> None:

@@ -92,8 +92,8 @@ async def test_a_person_may_settle_it_by_its_key_but_not_with_all_unknown_ones(s
     run = await scene.begin()
     await submitted(scene, run)
     await scene.writer.end(run, exit_code=5)
-    assert settle(scene.path, [], billed=False, clock=SystemClock()) == []
-    [settled] = settle(scene.path, [scene.job().key[:12]], billed=False, clock=SystemClock())
+    assert settle(scene.address, [], billed=False, clock=SystemClock()) == []
+    [settled] = settle(scene.address, [scene.job().key[:12]], billed=False, clock=SystemClock())
     assert (settled.before, settled.after) == (JobState.UNKNOWN, JobState.PLANNED)
     assert scene.money(run) == (0, 0, 0)
 
@@ -103,7 +103,7 @@ async def test_the_export_and_the_spend_say_who_was_asked(scene: Scene) -> None:
     await scene.answer(reserved)
     [row] = scene.rows()
     assert (row.provider, row.spend_usd) == ("bfl", "0.035")
-    with Ledger(scene.path) as ledger:
+    with Ledger(scene.address) as ledger:
         assert [(line.group, line.spent_microusd) for line in ledger.spend("provider")] == [("bfl", PRICE)]
         assert ledger.providers() == [("apiyi", False), ("bfl", False)]
         day = ledger.first_day(provider="bfl", simulated=False)
