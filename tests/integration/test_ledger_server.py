@@ -1,6 +1,7 @@
 """What only a ledger on a server must bear: lost connections, an outage, several programs at once."""
 
 import json
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline.errors import ConfigurationError, ExitCode, LedgerBusyError, LedgerCorruptError, OutputError, StorageError
 from pipeline.ledger import CapReached, Caps, JobState, Ledger, LedgerWriter, Policy, Reservation, Server, hold, migrate
+from pipeline.ledger.postgres import lives
 from pipeline.ledger.postgres.committer import ServerCommitter
 from pipeline.ledger.postgres.opening import open_writing
 from tests.contract.ledger_scene import PRICE, FakeClock, Scene
@@ -182,6 +184,19 @@ async def test_the_same_rows_admitted_by_several_at_once_are_the_same_jobs(serve
     assert scene.verify().proven
 
 
+def test_a_process_is_gone_when_it_has_ended_or_its_number_is_anothers() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        was = f"{child.pid}:{fields[19]}"
+        assert not lives.is_gone(was)
+        assert lives.is_gone(f"{child.pid}:1")
+        child.kill()
+        while not lives.is_gone(was):  # its end takes a moment; nobody has asked after it yet
+            pass
+    assert lives.is_gone(was)
+    assert not lives.is_gone(lives.process())
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 
@@ -238,7 +253,7 @@ def test_without_its_library_the_command_says_what_to_install(monkeypatch: pytes
 
 
 async def test_every_commit_waits_for_the_disk(server: Server) -> None:
-    with closing(open_writing(server)) as connection:
+    with closing(open_writing(server, lost=print)) as connection:
         assert connection.call("SHOW synchronous_commit") == "on"
         assert connection.call("SHOW idle_in_transaction_session_timeout") == "15s"
         assert connection.call("SHOW statement_timeout") == "30s"

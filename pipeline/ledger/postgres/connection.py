@@ -32,7 +32,8 @@ _BOUNDS = {
     "tcp_user_timeout": 20_000,
     "application_name": "fluxbatch",
 }
-#: Milliseconds that a statement may take, its waits for locks included; a question may have to read a million rows.
+#: Milliseconds that a statement of a run may take, its waits for locks included; what a person asks for may have to
+#: read a million rows.
 _STEP_MS = 30_000
 _QUESTION_MS = 600_000
 #: Milliseconds after which the server ends a transaction whose client sleeps.
@@ -158,7 +159,7 @@ class Connection:
     def _connected(self) -> "Driver[Any]":
         made: Driver[Any] = driver().connect(self._server.url, autocommit=True, **_BOUNDS)
         try:
-            made.execute((_SETUP % (_STEP_MS if self._writing else _QUESTION_MS)).encode())
+            made.execute((_SETUP % (_QUESTION_MS if self._lost is None else _STEP_MS)).encode())
             if not self._writing:
                 made.execute(_READ_ONLY)
         except BaseException:  # closed, whatever it is, and raised again

@@ -24,14 +24,36 @@ def machine() -> str:
         return ""
 
 
-def process(number: int | None = None) -> str:
-    """A process here (this one, for None), by its number and when it began; "" where there is none."""
-    number = os.getpid() if number is None else number
+def process() -> str:
+    """This process, by its number and when it began."""
+    return f"{os.getpid()}:{_fields(os.getpid())[19]}" if machine() else ""
+
+
+def is_gone(was: str) -> bool:
+    """Whether a process of this machine has ended; what cannot be seen is there."""
+    number = int(was.partition(":")[0])
     try:
-        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        fields = _fields(number)
+    except FileNotFoundError:
+        return not _answers(number)  # other people's processes may be hidden
     except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else f"{number}:{fields[19]}"
+        return False
+    return fields[0] in "ZX" or f"{number}:{fields[19]}" != was
+
+
+def _fields(number: int) -> list[str]:
+    """What the kernel says of a process, from its state on."""
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+
+
+def _answers(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def pronounce_dead(connection: Connection) -> None:
@@ -42,7 +64,7 @@ def pronounce_dead(connection: Connection) -> None:
         "SELECT id, process FROM writers WHERE machine = ? AND seen_at > '-infinity'", (machine(),)
     ).fetchall()
     for writer, was in rows:
-        if process(int(was.partition(":")[0] or 0)) != was:
+        if is_gone(was):
             connection.execute("UPDATE writers SET seen_at = '-infinity' WHERE id = ?", (writer,))
 
 
@@ -52,7 +74,7 @@ def is_on(connection: Connection, run_id: str) -> bool:
     if found is None:
         return False
     where, was = found
-    return where != machine() or not where or process(int(was.partition(":")[0] or 0)) == was
+    return where != machine() or not where or not is_gone(was)
 
 
 def holders(connection: Connection) -> list[str]:
