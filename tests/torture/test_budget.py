@@ -62,7 +62,7 @@ _CAPS = st.builds(Caps, batch=_CAP, daily=_CAP, monthly=_CAP, total=_CAP, resend
 
 @dataclass
 class Entry:
-    """One attempt in the books."""
+    """One attempt in the books; ``interrupted`` is one that is unknown only because its run has died."""
 
     attempt: int
     job: int
@@ -73,6 +73,7 @@ class Entry:
     day: str
     resent: bool
     money: str = "reserved"
+    interrupted: bool = False
 
     def scopes(self) -> tuple[str, str, str, str]:
         """The batch, day, month and total it counts in."""
@@ -282,11 +283,19 @@ class BudgetMachine(RuleBasedStateMachine):
                     counted="counted" in fate,
                 )
 
-    @precondition(lambda self: any(entry.money != "reserved" for entry in self.books))
+    @precondition(lambda self: self._interrupted())
+    @rule(data=st.data(), fate=_FATES.filter(lambda fate: fate != "reserved"))
+    def hear_late(self, data: st.DataObject, fate: str) -> None:
+        """A run that was taken for dead, and is not, says what became of a request."""
+        entry = data.draw(st.sampled_from(self._interrupted()))
+        self._become(entry, self.reader, fate)
+        entry.interrupted = False
+
+    @precondition(lambda self: self._told())
     @rule(data=st.data(), fate=_FATES.filter(lambda fate: fate != "reserved"))
     def tell_what_is_told_already(self, data: st.DataObject, fate: str) -> None:
         """Nothing is given back, spent or lost twice."""
-        entry = data.draw(st.sampled_from([entry for entry in self.books if entry.money != "reserved"]))
+        entry = data.draw(st.sampled_from(self._told()))
         with pytest.raises(ValueError, match="already"):
             self._in_transaction(self.reader, lambda: self._tell(self.reader, entry, fate))
         self._check()
@@ -317,7 +326,7 @@ class BudgetMachine(RuleBasedStateMachine):
         for running in self.on.values():
             running.connection.close()
         self.on.clear()
-        before = [entry.money for entry in self.books]
+        before = [(entry.money, entry.interrupted) for entry in self.books]
         self._lose_reserved(lambda _: True)
         index = data.draw(st.sampled_from(sorted({entry.job for entry in self.books})))
         money = [entry for entry in self.books if entry.job == index]
@@ -327,12 +336,14 @@ class BudgetMachine(RuleBasedStateMachine):
         except UsageError:
             assert not unknown
             for entry, money_before in zip(self.books, before, strict=True):
-                entry.money = money_before  # nothing was done, not even for the dead: that comes when a run begins
+                entry.money, entry.interrupted = (
+                    money_before  # nothing was done, not even for the dead: that comes when a run begins
+                )
         else:
             moved = unknown or ([] if billed else [entry for entry in money if entry.money == "spent"])
             assert settled.amount_microusd == sum(entry.price for entry in moved)
             for entry in moved:
-                entry.money = "spent" if billed else "released"
+                entry.money, entry.interrupted = "spent" if billed else "released", False
         self._check()
 
     # --- the books ----------------------------------------------------------------------------------------------
@@ -379,7 +390,13 @@ class BudgetMachine(RuleBasedStateMachine):
     def _lose_reserved(self, of: Callable[[Entry], bool]) -> None:
         for entry in self.books:
             if entry.money == "reserved" and of(entry):
-                entry.money = "unknown"
+                entry.money, entry.interrupted = "unknown", True
+
+    def _interrupted(self) -> list[Entry]:
+        return [entry for entry in self.books if entry.interrupted]
+
+    def _told(self) -> list[Entry]:
+        return [entry for entry in self.books if entry.money != "reserved" and not entry.interrupted]
 
     def _under_way(self) -> list[tuple[Entry, Connection]]:
         """Requests of runs that are on, each with the connection of its run."""
