@@ -56,7 +56,10 @@ def changing(address: Address) -> Iterator[Connection]:
         NotFoundError: There is none.
         StorageError: The disk is full or fails, or the server cannot be reached.
     """
-    open_reading(address).close()
+    if isinstance(address, Server):
+        open_reading(address).close()
+    else:
+        _require_file(address)  # one of an earlier version is brought up to date below
     with translated(address):
         connection = _open_writing(address)
         try:

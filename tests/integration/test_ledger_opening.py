@@ -17,7 +17,7 @@ from pipeline.errors import (
     OutputError,
     StorageError,
 )
-from pipeline.ledger import JobState, Ledger, LedgerWriter
+from pipeline.ledger import JobState, Ledger, LedgerWriter, settle
 from pipeline.ledger import connection as ledger_connection
 from pipeline.ledger.connection import open_writing
 from pipeline.ledger.founding import found
@@ -236,3 +236,16 @@ def _needs_a_person(path: Path) -> bool:
             return "damaged" in {finding.kind for finding in ledger.verify().findings}
     except LedgerCorruptError as error:
         return _one_line(error, path)
+
+
+async def test_a_persons_word_brings_a_ledger_of_an_earlier_version_up_to_date(tmp_path: Path) -> None:
+    async with opened(tmp_path) as scene:
+        run = await scene.begin()
+        await scene.bring_to(JobState.UNKNOWN, run, scene.job())
+        await scene.writer.end(run, exit_code=5)
+    with closing(apsw.Connection(str(scene.path))) as connection:
+        for column in ("provider", "task", "polling_url", "submitted_at"):
+            connection.execute(f"ALTER TABLE attempts DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 5")
+    [settled] = settle(scene.path, [], billed=False, clock=scene.clock)
+    assert settled.after is JobState.PLANNED
