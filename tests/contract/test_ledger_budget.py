@@ -146,3 +146,15 @@ async def test_a_simulated_runs_caps_hold_for_simulated_money(scene: Scene) -> N
     reached = await scene.writer.reserve(run, placement=seen.placement, key=scene.job("two").key, price_microusd=PRICE)
     assert isinstance(reached, CapReached)
     assert reached.scope == "day 2026-11-23"
+
+
+async def test_what_one_budget_refuses_counts_in_none(scene: Scene) -> None:
+    run = await scene.begin(caps=Caps(batch=9 * PRICE, daily=9 * PRICE, monthly=9 * PRICE, total=PRICE))
+    await scene.reserve(run, scene.job())
+    [seen] = await scene.see(run, scene.job("another", index=2))
+    refused = await scene.writer.reserve(
+        run, placement=seen.placement, key=scene.job("another", index=2).key, price_microusd=PRICE
+    )
+    assert isinstance(refused, CapReached)
+    assert [scene.committed(scope) for scope in scene.scopes(run)] == [PRICE] * 4
+    assert "sums" not in {finding.kind for finding in scene.verify().findings}
