@@ -3,6 +3,8 @@
 import os
 import secrets
 import shutil
+import stat
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -62,6 +64,10 @@ def running() -> Iterator[Postgres]:
     if named := os.environ.get(VARIABLE):
         yield Postgres(named)
         return
+    if _would_open(Path.home()):
+        pytest.skip(
+            f"no PostgreSQL: as root its package would open {Path.home()} to everybody; {VARIABLE} names another"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's own, of where it keeps its lock
         package = pytest.importorskip(
@@ -77,6 +83,11 @@ def running() -> Iterator[Postgres]:
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _would_open(home: Path) -> bool:
+    """Whether a private home is above this environment: root's server runs as a user of its own, who must get there."""
+    return os.geteuid() == 0 and home in Path(sys.prefix).parents and not home.stat().st_mode & stat.S_IXOTH
 
 
 def empty(url: str) -> None:
