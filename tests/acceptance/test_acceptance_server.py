@@ -109,7 +109,8 @@ async def test_what_is_paid_while_the_server_stays_away_is_recorded_by_the_next_
             await until(lambda: simulator.bill.requests == 3)
             await anyio.to_thread.run_sync(database_server.stop)
             try:
-                await until(lambda: sum(file.read_bytes().count(b"\n") for file in spills(".*-spill-*")) == 3)
+                with anyio.fail_after(PATIENCE_S):  # long before the run itself gives up
+                    await until(lambda: sum(file.read_bytes().count(b"\n") for file in spills(".*-spill-*")) == 3)
                 running.signal(signal.SIGKILL)
                 await running.end()
             finally:
