@@ -17,6 +17,7 @@ from pipeline.ledger import CapReached, Caps, JobState, Ledger, LedgerWriter, Po
 from pipeline.ledger.postgres import lives
 from pipeline.ledger.postgres.committer import ServerCommitter
 from pipeline.ledger.postgres.opening import open_writing
+from tests.acceptance.stage import until
 from tests.contract.ledger_scene import PRICE, FakeClock, Scene
 from tests.postgres import Postgres
 
@@ -135,6 +136,31 @@ async def test_a_server_that_stays_away_stops_buying_and_what_is_paid_is_kept_he
     assert elsewhere == 0
     assert scene.money(run) == (PRICE, 0, 0)
     assert not kept.exists()
+
+
+async def test_what_comes_while_the_server_is_away_is_kept_as_it_comes_and_recorded_when_it_is_back(
+    server: Server, database_server: Postgres
+) -> None:
+    def kept() -> int:
+        return sum(file.read_bytes().count(b"\n") for file in server.folder.glob(".fluxbatch-ledger-spill-*"))
+
+    async with scene_on(server) as scene:
+        run = await scene.begin()
+        paid = [await scene.reserve(run, scene.job(f"picture {number}", index=number)) for number in (1, 2)]
+        await anyio.to_thread.run_sync(database_server.stop)
+        try:
+            with anyio.fail_after(PATIENCE_S):
+                async with anyio.create_task_group() as group:
+                    for number, each in enumerate(paid, start=1):
+                        group.start_soon(scene.answer, each)
+                        with anyio.fail_after(PATIENCE_S / 3):  # long before the writer gives up
+                            await until(lambda number=number: kept() == number)  # type: ignore[misc] # as it is now
+                    await anyio.to_thread.run_sync(database_server.start)
+        except BaseException:  # started for the tests that follow, whatever it is, and raised again
+            await anyio.to_thread.run_sync(database_server.start)
+            raise
+        assert kept() == 0
+        assert scene.money(run) == (2 * PRICE, 0, 0)
 
 
 # --- several at once -----------------------------------------------------------------------------------------------
