@@ -1,7 +1,5 @@
 """What a person watches: a live display on a terminal, plain lines elsewhere."""
 
-import os
-import pty
 import re
 import signal
 
@@ -9,39 +7,8 @@ import anyio
 import pytest
 
 from tests.acceptance.conftest import Simulate
+from tests.acceptance.screen import FakeScreen
 from tests.acceptance.stage import PATIENCE_S, Workspace, until
-
-
-class FakeScreen:
-    """The far end of a pseudo-terminal: what a command writes there, and what a person types."""
-
-    def __init__(self, told: list[bytes]) -> None:
-        self.told = told
-        self._near, self.terminal = pty.openpty()
-        os.set_blocking(self._near, False)
-        self._seen = b""
-
-    def close(self) -> None:
-        self.text()
-        self.told.append(self._seen)
-        os.close(self._near)
-        os.close(self.terminal)
-
-    def text(self) -> str:
-        """Everything written so far."""
-        try:
-            while piece := os.read(self._near, 65536):
-                self._seen += piece
-        except (BlockingIOError, OSError):
-            pass
-        return self._seen.decode(errors="replace")
-
-    def plain(self) -> str:
-        """The same without colours and movements."""
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.text())
-
-    def type(self, words: str) -> None:
-        os.write(self._near, words.encode())
 
 
 async def test_a_terminal_shows_live_what_is_bought_stored_in_flight_queued_and_spent(
