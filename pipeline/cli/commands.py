@@ -160,7 +160,7 @@ def status(output: Output = Path("output"), ledger: LedgerFile = None, json: Jso
     """Say what each manifest's runs have come to, from the ledger."""
     from pipeline.cli.bookkeeping import show_status
 
-    return show_status(ledger_path(output, ledger), json=json)
+    return show_status(ledger_path(output, ledger), words=same_places(output, ledger), json=json)
 
 
 @app.command("report")
