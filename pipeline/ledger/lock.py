@@ -17,8 +17,10 @@ _BETWEEN_LOOKS_S = 0.01
 
 
 @contextmanager
-def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
-    """Hold the ledger, or say who does.
+def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[int]:
+    """Hold the ledger, or say who does; gives the lock's descriptor.
+
+    A process that inherits that descriptor holds the lock, too, until it ends.
 
     The lock is the kernel's (``flock``): it ends with its process, however that dies. The file is never unlinked; its
     text is for people. Only its owner may open it, or anybody could lock it and keep every run waiting.
@@ -56,7 +58,7 @@ def hold(ledger: Path, *, purpose: str, shared: bool = False) -> Iterator[None]:
             _sign(handle, purpose)
         except OSError as error:
             raise trouble(error, path, "cannot write the lock file", remedy="check the disk") from error
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -103,6 +103,25 @@ class LedgerWriter:
 
         return await self._do(step)
 
+    @property
+    def run_handle(self) -> int:
+        """The descriptor that says that this writer's run lives; a process that inherits it is a part of the run.
+
+        Raises:
+            ValueError: There is no run.
+        """
+        if self._run_file is None:
+            raise ValueError(f"{self.path}: no run is on")
+        return self._run_file.handle
+
+    def join(self, run: Run, handle: int) -> None:
+        """Write for a run that another process has begun and will end.
+
+        Args:
+            handle: Inherited from that process; see ``run_handle``.
+        """
+        self._run_file = RunFile.inherited(self.path, run.run_id, handle)
+
     async def end(self, run: Run, *, exit_code: int) -> None:
         """Record how a run ended; a request still under way is held as unknown (D)."""
         at = self._clock.wall()
@@ -229,15 +248,17 @@ class LedgerWriter:
         """A stored picture is now also at ``path``."""
         await self._do(partial(steps.place, placement=placement, path=path))
 
-    async def adopt(self, run: Run, fetchable: Callable[[str], bool]) -> tuple[list[Unfetched], int]:
+    async def adopt(
+        self, run: Run, fetchable: Callable[[str], bool], *, own: bool = False
+    ) -> tuple[list[Unfetched], int]:
         """Take over what runs that are over bought and did not store; see ``recovery.adopt``."""
         at = self._clock.wall()
         return await self._do(
-            partial(recovery.adopt, run=run.id, fetchable=fetchable, at=at, alive=self._alive),
+            partial(recovery.adopt, run=run.id, fetchable=fetchable, at=at, alive=self._alive, own=own),
         )
 
     async def adopt_tasks(
-        self, run: Run, providers: Collection[str], fetchable: Callable[[str], bool]
+        self, run: Run, providers: Collection[str], fetchable: Callable[[str], bool], *, own: bool = False
     ) -> list[Submitted]:
         """Take over what these providers have taken from runs that are over; see ``tasks.adopt``."""
         step = partial(
@@ -247,6 +268,7 @@ class LedgerWriter:
             fetchable=fetchable,
             at=self._clock.wall(),
             alive=self._alive,
+            own=own,
         )
         return await self._do(step)
 

@@ -79,6 +79,7 @@ class LimitsKeys(_Written):
     rate_per_minute: Whole | None = Field(
         None, ge=1, le=100_000, description="The most requests started in a minute, of each model; found if left out."
     )
+    processes: Whole = Field(1, ge=1, le=32, description="The processes that a run's work is divided over.")
     downloads: Whole = Field(32, ge=1, le=128, description="The most pictures fetched at once; hosts stay below it.")
     budget_usd: Usd | None = Field(None, description="For this manifest and edition, over all its runs.")
     daily_usd: Usd | None = Field(None, description="For the whole ledger in a calendar day, local time.")
