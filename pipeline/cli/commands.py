@@ -105,6 +105,7 @@ def run(
         processes=processes,
         shared=shared,
         wait=wait,
+        debug=debug,
         env_file=env_file,
     )
     return run_manifests(

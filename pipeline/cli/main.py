@@ -15,7 +15,8 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.cli.courtesy import bear_deaf_readers
-from pipeline.cli.plain import DiscreetFormatter, discreet, plain
+from pipeline.cli.plain import DiscreetFormatter, plain
+from pipeline.discretion import discreet
 from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageError, leading
 
 #: What Typer returns for a command that Ctrl-C ended.

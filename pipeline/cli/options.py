@@ -136,6 +136,7 @@ def run_options(
     shared: bool = False,
     wait: float = 0.0,
     processes: int | None = None,
+    debug: bool = False,
     env_file: Path | None = None,
 ) -> "RunOptions":
     """The options of a run, checked.
@@ -164,6 +165,7 @@ def run_options(
         budget_microusd=microusd,
         concurrency=concurrency,
         processes=processes,
+        debug=debug,
         limit=limit,
         shared=shared,
         wait_s=wait,

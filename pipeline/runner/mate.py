@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -11,6 +13,7 @@ from typing import Any
 import anyio
 
 from pipeline.clock import SystemClock
+from pipeline.discretion import discreet
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, leading
 from pipeline.inputs import Store
 from pipeline.inputs.darkroom import Darkroom
@@ -22,6 +25,7 @@ from pipeline.report.events import EventName, Notice
 from pipeline.runner.loop import run_loop
 from pipeline.runner.part import Part
 from pipeline.runner.planning import finder_of
+from pipeline.runner.relay import Relay
 from pipeline.runner.sellers import open_seller, reach_of
 from pipeline.runner.shift import Shift, Tools
 from pipeline.runner.task import Done, Happened, Leave, Said, Task
@@ -31,11 +35,33 @@ from pipeline.transport import DownloadTransport
 TELL_EVERY_S = 0.2
 
 
+class _Line:
+    """The line to the run's own process; threads may say something, too."""
+
+    def __init__(self, link: Connection) -> None:
+        self._link = link
+        self._lock = threading.RLock()
+
+    def send(self, what: object) -> None:
+        """Tell the run's own process, if it is still there."""
+        with self._lock, suppress(OSError):
+            self._link.send(what)
+
+    def say(self, text: str) -> None:
+        """Tell people a line."""
+        self.send(Said(str(text), text.event, dict(text.facts)) if isinstance(text, Notice) else Said(text))
+
+    def log(self, event: EventName, facts: Mapping[str, Any]) -> None:
+        """Tell the log an event."""
+        self.send(Happened(event, dict(facts)))
+
+
 class _Mate:
     """One process at work, and its line to the run's own."""
 
-    def __init__(self, link: Connection, task: Task, part: Part) -> None:
+    def __init__(self, link: Connection, line: _Line, task: Task, part: Part) -> None:
         self._link = link
+        self._line = line
         self._task = task
         self._part = part
 
@@ -44,8 +70,8 @@ class _Mate:
         manifest = load_manifest(task.path, now=task.read_at)
         if manifest.sha256 != task.sha256:
             raise ConfigurationError(f"{task.path}: changed while its run began", remedy="run it again")
-        log = self._log if task.logs else None
-        options = replace(task.options, notice=self._notice, log=log, told_cause=self.send)
+        line = self._line
+        options = replace(task.options, notice=line.say, log=line.log if task.logs else None, told_cause=line.send)
         manifest = replace(manifest, profiles=tuple(contact.profile for contact in task.contacts))
         own_origin, allow_hosts = reach_of(task.contacts)
         async with AsyncExitStack() as stack:
@@ -79,7 +105,7 @@ class _Mate:
                 finally:
                     group.cancel_scope.cancel()
             done = Done(count=shift.count, notes=shift.notes, unserved=shift.causes, lessons=shift.learned)
-            self.send(done)
+            self._line.send(done)
 
     async def _obey(self, halt: Halt, leave_at_once: anyio.CancelScope) -> None:
         """Do as the run's own process says; without it, buy no more."""
@@ -98,40 +124,38 @@ class _Mate:
 
     async def _tell(self, shift: Shift) -> None:
         while True:
-            self.send(shift.count)
+            self._line.send(shift.count)
             await anyio.sleep(TELL_EVERY_S)
 
-    def send(self, what: object) -> None:
-        """Tell the run's own process, if it is still there."""
-        with suppress(OSError):
-            self._link.send(what)
 
-    def _notice(self, text: str) -> None:
-        self.send(Said(str(text), text.event, dict(text.facts)) if isinstance(text, Notice) else Said(text))
-
-    def _log(self, event: EventName, facts: Mapping[str, Any]) -> None:
-        self.send(Happened(event, dict(facts)))
-
-
-async def _serve(link: Connection) -> None:
-    """Take a task, and do it; what breaks it stops the whole run."""
-    try:
-        task, part = link.recv()
-    except (EOFError, OSError):
-        return
-    mate = _Mate(link, task, part)
-    try:
-        await mate.work()
-    except FluxbatchError as error:
-        mate.send(Cause(code=error.exit_code, message=str(error)))
-    except ExceptionGroup as group:
-        first = leading(group)
-        code = first.exit_code if isinstance(first, FluxbatchError) else ExitCode.BUG
-        mate.send(Cause(code=code, message=str(first)))
+def _cause(error: BaseException, secrets: Sequence[str]) -> Cause:
+    """What broke this process, as the run's own is told: a bug's words may repeat a key."""
+    match error:
+        case BaseExceptionGroup():
+            return _cause(leading(error), secrets)
+        case FluxbatchError():
+            return Cause(code=error.exit_code, message=str(error))
+        case _:
+            what = discreet(f"a bug in fluxbatch: {type(error).__name__}: {error}", secrets)
+            return Cause(code=ExitCode.BUG, message=f"{what} (run it again with --debug and report what it prints)")
 
 
 def main() -> None:
-    """Be a process of a run; the first argument names the line to its own."""
+    """Be a process of a run; the first argument names the line to its own. What breaks it stops the whole run."""
     with Connection(int(sys.argv[1])) as link:
-        run_loop(_serve, link)
+        line = _Line(link)
+        sys.stderr = Relay(line.say)
+        try:
+            task, part = link.recv()
+        except (EOFError, OSError):
+            return
+        secrets = [key for contact in task.contacts if (key := contact.endpoint.api_key)]
+        sys.stderr = Relay(line.say, secrets=secrets)
+        try:
+            run_loop(_Mate(link, line, task, part).work)
+        except BaseException as error:  # noqa: BLE001 - no traceback unasked, whatever it is
+            cause = _cause(error, secrets)
+            if task.options.debug and cause.code is ExitCode.BUG:
+                traceback.print_exception(error, file=sys.stderr)
+            line.send(cause)
     os._exit(0)  # a thread that still reads rows is not waited for: all that counts is in the ledger

@@ -55,6 +55,7 @@ class RunOptions:
         confirm: Asked, where no budget is set at all, whether to spend what the plan says; None: not asked.
         notice: Told, in one line, of what people should see at once; a ``Notice`` where that is an event with a name.
         poster: Stands between a provider's client and its session; for who wants to hear what is answered.
+        debug: Whether a bug is told with its traceback.
         told_cause: Told why buying stops, in the log's stead.
         log: Told of every other event; None: nobody listens.
     """
@@ -78,6 +79,7 @@ class RunOptions:
     notice: Callable[[str], None] = _quiet
     poster: Callable[[Poster], Poster] = _as_it_is
     log: Log | None = None
+    debug: bool = False
     told_cause: Callable[[Cause], None] | None = None
 
     @property

@@ -53,6 +53,7 @@ class Task:
                 policy=options.policy,
                 limit=options.limit,
                 environment={},
+                debug=options.debug,
             ),
             run=run,
             contacts=tuple(contacts),

@@ -185,3 +185,48 @@ async def test_a_bug_tells_no_secret_with_or_without_its_traceback(
     assert ended.code == 70, ended.err
     assert "a bug in fluxbatch" in ended.err
     assert ("Traceback (most recent call last)" in ended.err) == ("--debug" in words)
+
+
+#: The same in a process of a run's: a thread says the bare key first, to standard error, and then the error does.
+_TWICE = """
+import aiohttp, threading
+
+async def broken(session, method, url, **options):
+    if method == "POST":
+        error = RuntimeError(session.headers["Authorization"].split()[1])
+        thread = threading.Thread(target=fail, args=(error,))
+        thread.start()
+        thread.join()
+        raise error
+    return await right(session, method, url, **options)
+
+def fail(error):
+    raise error
+
+right, aiohttp.ClientSession._request = aiohttp.ClientSession._request, broken
+"""
+
+
+async def test_a_bug_in_a_process_of_a_run_tells_no_secret_and_stops_the_rest(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    simulator = await simulate(keys=frozenset({KEY}))
+    (workspace.root / "bug").mkdir()
+    workspace.write("bug/sitecustomize.py", _TWICE)
+    workspace.write("key", KEY).chmod(0o600)
+    del workspace.environment["FLUXBATCH_API_KEY"]
+    workspace.environment |= {
+        "PYTHONPATH": str(workspace.root / "bug"),
+        "FLUXBATCH_API_KEY_FILE": str(workspace.root / "key"),
+    }
+    words = ("--processes", "2", "--log-format", "json", "--debug")
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", workspace.manifest(*map(str, range(8))), *words) as running:
+            ended = await running.end()
+    assert ended.code == 70, ended.err
+    told = [json.loads(line) for line in ended.err.splitlines()]
+    said = "\n".join(str(event.get("message")) for event in told)
+    assert "a bug in fluxbatch: RuntimeError: ..." in said
+    assert "Exception in thread" in said, "what Python says by itself comes whole, too"
+    assert ", in broken" in said
+    assert simulator.bill.requests == 0
