@@ -127,14 +127,14 @@ class UnfitRow:
     """A row of a rows file that does not make a job: a failed job with a reason, while the others go on.
 
     Attributes:
-        of_inputs: Whether the row is fit, and only its input images are not.
+        edits: Whether it would be an edit: what is wrong may be its input images.
     """
 
     index: int
     key: str
     source: str
     message: str
-    of_inputs: bool = False
+    edits: bool = False
 
 
 def job_key(request: PictureRequest, *, repeat: int, edition: str, simulated: bool) -> str:

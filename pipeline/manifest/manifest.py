@@ -82,7 +82,7 @@ class Manifest:
                 if isinstance(outcome, Misfit):
                     for repeat in range(1, (entry.repeat if outcome.each else 1) + 1):
                         index += 1
-                        yield self._unfit(index, outcome, repeat)
+                        yield self._unfit(index, outcome, repeat, edits=outcome.each or _edits(entry))
                     continue
                 for repeat in range(1, entry.repeat + 1):
                     index += 1
@@ -116,7 +116,7 @@ class Manifest:
             follows=wanted.follows,
         )
 
-    def _unfit(self, index: int, misfit: Misfit, repeat: int) -> UnfitRow:
+    def _unfit(self, index: int, misfit: Misfit, repeat: int, *, edits: bool) -> UnfitRow:
         file = misfit.source.rpartition(":")[0]
         identity = {"unfit": misfit.raw, "file": file, "edition": self.edition}
         if misfit.each:
@@ -126,8 +126,12 @@ class Manifest:
             key=digest_of(identity),
             source=misfit.source,
             message=misfit.message,
-            of_inputs=misfit.each,
+            edits=edits,
         )
+
+
+def _edits(entry: Entry) -> bool:
+    return isinstance(entry, RowsEntry) and bool(entry.recipe.inputs)
 
 
 def _counted_up(request: PictureRequest, repeat: int) -> PictureRequest:

@@ -31,7 +31,7 @@ class Part:
         return (row for row in rows if self._of(row) == self.number)
 
     def _of(self, row: Job | UnfitRow) -> int:
-        edits = row.of_inputs if isinstance(row, UnfitRow) else bool(row.found_at)
+        edits = row.edits if isinstance(row, UnfitRow) else bool(row.found_at)
         return 0 if edits else int(row.key[:_DIGITS], 16) % self.of
 
     def lessons(self, lessons: Mapping[str, Lesson]) -> dict[str, Lesson]:
