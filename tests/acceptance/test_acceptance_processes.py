@@ -1,15 +1,23 @@
 """One run divided over several processes: one ledger, one budget, one end."""
 
+import json
 import os
+import re
 import signal
+import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import anyio
+from PIL import Image
 
 from pipeline.simulator import Simulator
 from tests.acceptance.conftest import Simulate
+from tests.acceptance.secrecy import KEY
 from tests.acceptance.stage import PATIENCE_S, Ended, Entry, Workspace, assert_proven, spent_usd, until
+from tests.acceptance.test_acceptance_providers import point, submitted
+from tests.acceptance.test_acceptance_trouble import little_disk
 
 SCENES = tuple(f"Scene {number:02}" for number in range(24))
 #: What is counted, and must be the same however many processes there are.
@@ -44,40 +52,105 @@ def assert_squared(workspace: Workspace, simulator: Simulator, ended: Ended) -> 
 # --- the same end ------------------------------------------------------------------------------------------------
 
 
+def told_by_metrics(workspace: Workspace, file: str) -> list[str]:
+    """The lines of a metrics file, but for what is as long as it took."""
+    lines = (workspace.root / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#") and "_seconds" not in line]
+
+
+def shown(workspace: Workspace, output: str) -> list[tuple[str, str, str]]:
+    """Every row of a report: prompt, state, picture."""
+    text = (workspace.root / output / "report.html").read_text(encoding="utf-8")
+    found = re.search(r'id="data">(.*?)</script>', text)
+    assert found is not None
+    return sorted(
+        (row.get("prompt", ""), row["state"], row.get("picture") or "") for row in json.loads(found[1])["rows"]
+    )
+
+
 async def test_several_processes_come_to_what_one_comes_to(workspace: Workspace, simulate: Simulate) -> None:
     rows = workspace.write("rows.csv", "prompt,seed\n" + "".join(f"Row {n % 9},\n" for n in range(12)) + "Bad,x\n")
-    ends = []
+    edits = workspace.write("edits.csv", "file\none.png\ntwo.png\nnone.png\n")
+    for name in ("one", "two"):
+        Image.new("RGB", (24, 16), "pink" if name == "one" else "grey").save(workspace.root / f"{name}.png")
+    jobs: tuple[Entry, ...] = (
+        *SCENES[:6],
+        "Scene 00",
+        {"rows": rows.name, "prompt": "{prompt}", "seed": "{seed}"},
+        {"rows": edits.name, "prompt": "Edit {file}", "images": ["{file}"]},
+    )
+    append = "import sys; open('told.jsonl', 'a').write(sys.stdin.read())"
+    manifest = workspace.manifest(*jobs, notify={"command": [sys.executable, "-c", append]})
+    ends: list[Any] = []
     for number in (1, 3):
         simulator = await simulate()
-        jobs: tuple[Entry, ...] = (*SCENES[:6], "Scene 00", {"rows": rows.name, "prompt": "{prompt}", "seed": "{seed}"})
-        manifest = workspace.manifest(*jobs, file=f"batch{number}.yaml")
-        told = ("--output", f"out{number}", "--processes", str(number))
-        ended = await workspace.run(manifest, *told)
+        told = ("--output", f"out{number}", "--metrics-file", f"{number}.prom", "--processes", str(number))
+        ended = await workspace.run(manifest, *told, report=True)
         assert ended.code == 3, ended.out + ended.err
-        again = await workspace.run(manifest, *told)
-        ends.append(([ended.json[count] for count in COUNTS], [again.json[count] for count in COUNTS]))
-        assert (simulator.bill.pictures, asked_once(simulator)) == (15, True)
+        again = await workspace.run(manifest, "--output", f"out{number}")
+        pictures = {file.name for file in (workspace.root / f"out{number}").glob("**/*.jpg")}
+        counts = [[run.json[count] for count in COUNTS] for run in (ended, again)]
+        ends.append((counts, pictures, told_by_metrics(workspace, f"{number}.prom"), shown(workspace, f"out{number}")))
+        assert (simulator.bill.pictures, asked_once(simulator)) == (17, True)
         assert simulator.bill.charged_usd == ended.json["spend_usd"]
-        assert (await workspace.fluxbatch("ledger", "verify", "--output", f"out{number}")).code == 0
     assert ends[0] == ends[1]
-    one, three = ({file.name for file in (workspace.root / f"out{n}").glob("**/*.jpg")} for n in (1, 3))
-    assert one == three
+    one, three = ((json.loads(line)) for line in (workspace.root / "told.jsonl").read_text().splitlines())
+    assert [[news[count] for count in ("event", *COUNTS)] for news in (one, three)] == [["trouble", *ends[0][0][0]]] * 2
 
 
-async def test_the_budget_is_one_wall_for_all_processes(workspace: Workspace, simulate: Simulate) -> None:
+async def test_the_budget_is_one_wall_and_events_and_notices_come_by_whole_lines(
+    workspace: Workspace, simulate: Simulate
+) -> None:
     simulator = await simulate(latency_s=0.05)
-    manifest = workspace.manifest(*SCENES, limits={"budget_usd": "0.20"})
-    ended = await workspace.run(manifest, "--processes", "3")
-    assert ended.code == 4, ended.err
+    prompts = (*SCENES[:22], "Gone [fault:dl_404]", "Page [fault:dl_html]")
+    manifest = workspace.manifest(*prompts, limits={"budget_usd": "0.20", "concurrency": 4})
+    ended = await workspace.run(manifest, "--processes", "2", "--log-format", "json")
+    assert ended.code in {4, 5}, ended.err
+    events = [json.loads(line) for line in ended.err.splitlines()]
+    named = Counter(event["event"] for event in events)
     price = simulator.bill.charges[0].microusd
-    assert simulator.bill.pictures == 200_000 // price
-    assert ended.json["stored"] == simulator.bill.pictures
+    assert simulator.bill.pictures == named["picture_bought"] == 200_000 // price
+    assert ended.json["stored"] == named["picture_stored"]
+    assert (named["run_begun"], named["run_ended"]) == (1, 1)
+    stops = {event["exit_code"] for event in events if event["event"] == "buying_stopped"}
+    assert (stops, named["buying_stopped"]) == ({4}, 1), "told once, however many processes it stops"
     assert ended.json["skipped"] == 24 - simulator.bill.pictures
+    assert simulator.bill.charged_usd == ended.json["spend_usd"] == spent_usd(workspace)
+    assert asked_once(simulator)
+
+
+async def test_a_stated_rate_holds_for_all_processes_together(workspace: Workspace, simulate: Simulate) -> None:
+    simulator = await simulate()
+    limits = {"concurrency": 12, "rate_per_minute": 240}
+    ended = await workspace.run(workspace.manifest(*SCENES[:16], limits=limits), "--processes", "3")
+    assert (ended.code, ended.json["stored"]) == (0, 16), ended.err
+    times = sorted(charge.time for charge in simulator.bill.charges)
+    # Of 16 starts at 4 a second, each process may be one ahead of its turn: three times that rate would take 1.25 s.
+    assert times[-1] - times[0] >= (16 - 3) / 4 * 0.9
     assert_squared(workspace, simulator, ended)
 
 
+async def test_a_disk_that_fills_stops_all_processes_and_loses_nothing(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    simulator = await simulate(scale=1)  # some 70 kilobytes a picture
+    manifest = workspace.manifest(*SCENES, limits={"concurrency": 2})
+    with little_disk(workspace.output / "batch", 160):
+        full = await workspace.run(manifest, "--processes", "2")
+        assert full.code == 74, full.err
+        assert "No space left" in full.err
+        bought = simulator.bill.pictures
+        assert 1 <= full.json["lost"] == bought - full.json["stored"] < 24
+        assert (full.json["skipped"], full.json["unknown"]) == (24 - bought, 0)
+    again = await workspace.run(manifest)
+    gone = full.json["stored"]  # what the little disk took with it
+    assert (again.json["stored"], again.json["lost"], again.json["unknown"]) == (24 - gone, gone, 0)
+    assert asked_once(simulator)
+    assert simulator.bill.charged_usd == spent_usd(workspace)
+
+
 async def test_a_refused_key_stops_all_processes(workspace: Workspace, simulate: Simulate) -> None:
-    simulator = await simulate(latency_s=0.05, keys=frozenset({"right"}))
+    simulator = await simulate(keys=frozenset({"right"}))
     ended = await workspace.run(workspace.manifest(*SCENES, limits={"concurrency": 4}), "--processes", "2")
     assert (ended.code, ended.json["skipped"], ended.json["spend_usd"]) == (77, 24, "0.000")
     assert simulator.bill.requests <= 8
@@ -160,20 +233,66 @@ async def test_a_killed_process_leaves_its_requests_unknown_and_stops_the_rest(
 async def test_the_processes_of_a_killed_run_finish_what_is_paid_and_hold_the_ledger_until_then(
     workspace: Workspace, simulate: Simulate
 ) -> None:
-    simulator = await simulate(latency_s=2.0)
-    manifest = workspace.manifest(*SCENES, limits={"concurrency": 4, "processes": 2})
+    simulator = await simulate(latency_s=1.5)
+    manifest = workspace.manifest(*SCENES[:8], limits={"concurrency": 4, "processes": 2})
+    other = workspace.manifest(*SCENES[8:10], file="other.yaml")
     with anyio.fail_after(PATIENCE_S):
-        async with workspace.started("run", manifest, "--json") as running:
+        async with workspace.started("run", manifest, "--json", "--shared") as running:
             await until(lambda: simulator.bill.requests == 4)
             members = children(running.pid)
             running.signal(signal.SIGKILL)
-            refused = await workspace.run(manifest)
-            shared = await workspace.run(manifest, "--shared")
-            assert (refused.code, shared.code) == (75, 75)
-            await until(lambda: not any(map(alive, members)))
-            assert simulator.bill.requests == 4
-            assert workspace.states()["stored"] == 4
-    again = await workspace.run(manifest, "--processes", "2")
-    assert (again.code, again.json["stored"], again.json["reused"]) == (0, 20, 4)
+            assert (await workspace.run(other)).code == 75, "the ledger is held until then"
+            assert (await workspace.run(manifest, "--shared")).code == 75, "the run is on until its last process ends"
+            assert (await workspace.run(other, "--shared")).code == 0
+            again = await workspace.run(manifest, "--wait", "60")
+            assert not any(map(alive, members))
+    assert (again.code, again.json["stored"], again.json["reused"]) == (0, 4, 4)
+    assert sum(workspace.states().values()) == workspace.states()["stored"] == 10
     assert asked_once(simulator)
     assert simulator.bill.charged_usd == spent_usd(workspace)
+
+
+# --- several providers, and one that is asked after --------------------------------------------------------------
+
+
+async def test_every_process_goes_on_to_the_next_provider_and_says_so_once(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    first, second = await simulate(keys=frozenset({"another"})), await simulate(keys=frozenset({KEY}))
+    point(workspace, apiyi=first, bfl=second)
+    manifest = workspace.manifest(*SCENES[:8], provider=["apiyi", "bfl"], limits={"concurrency": 2, "processes": 2})
+    ended = await workspace.run(manifest)
+    assert (ended.code, ended.json["stored"]) == (0, 8), ended.err
+    assert ended.err.count("apiyi was left out for the rest of this run") == 1
+    assert (first.bill.pictures, second.bill.pictures, asked_once(second)) == (0, 8, True)
+    assert first.bill.requests <= 4, "each process finds it out for itself"
+    assert spent_usd(workspace) == ended.json["spend_usd"] == "0.320"
+
+
+async def test_tasks_of_a_killed_process_are_asked_after_by_the_run_and_those_of_a_killed_run_by_the_next(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    vendor = await simulate(latency_s=4.0, keys=frozenset({KEY}))
+    point(workspace, bfl=vendor)
+    limits = {"concurrency": 8, "processes": 2}  # so that each may have all four under way
+    manifest = workspace.manifest(*SCENES[:4], provider="bfl", limits=limits)
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", manifest, "--json", "--no-report") as running:
+            await until(lambda: submitted(workspace) == 4)
+            os.kill(children(running.pid)[0], signal.SIGKILL)
+            ended = await running.end()
+    assert "bought and not stored by a process of this run that ended early: fetched now" in ended.err
+    assert (ended.code, ended.json["stored"], ended.json["unknown"]) == (0, 4, 0), ended.err
+    manifest = workspace.manifest(*SCENES[:8], provider="bfl", limits=limits)
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", manifest, "--no-report") as running:
+            await until(lambda: submitted(workspace) == 4)
+            for pid in (running.pid, *children(running.pid)):
+                os.kill(pid, signal.SIGKILL)
+            await running.end()
+    again = await workspace.run(manifest)
+    assert again.code == 0, again.err
+    assert "4 bought and not stored by an earlier run: fetched first" in again.err
+    assert workspace.states() == {"stored": 8}
+    assert (vendor.bill.requests, vendor.bill.pictures) == (8, 8), "submitted once, charged once"
+    assert (spent_usd(workspace), workspace.findings()) == ("0.320", set())

@@ -5,6 +5,7 @@
 
 import base64
 import json
+import os
 import signal
 from pathlib import Path
 from urllib.parse import quote
@@ -156,6 +157,11 @@ right, aiohttp.ClientSession._request = aiohttp.ClientSession._request, broken
 """
 
 
+def _first_of_the_path(workspace: Workspace) -> str:
+    """The bug's folder, before where a broken copy of the program may be."""
+    return os.pathsep.join(filter(None, (str(workspace.root / "bug"), os.environ.get("PYTHONPATH"))))
+
+
 _SAYS_ALL = 'RuntimeError(f"{method} {url} {dict(session.headers)} {options}")'
 _SHOWS_ALL = 'ValueError(f"{url!r}: {session.headers!r}")'
 _MISSES = "KeyError(session.headers.get('Authorization', str(url)))"
@@ -178,7 +184,7 @@ async def test_a_bug_tells_no_secret_with_or_without_its_traceback(
     await simulate(keys=frozenset({KEY}))
     (workspace.root / "bug").mkdir()
     workspace.write("bug/sitecustomize.py", _BUG.replace("{method}", method, 1).replace("{error}", error))
-    workspace.environment["PYTHONPATH"] = str(workspace.root / "bug")
+    workspace.environment["PYTHONPATH"] = _first_of_the_path(workspace)
     with anyio.fail_after(PATIENCE_S):
         async with workspace.started("run", workspace.manifest("One"), *words) as running:
             ended = await running.end()
@@ -216,7 +222,7 @@ async def test_a_bug_in_a_process_of_a_run_tells_no_secret_and_stops_the_rest(
     workspace.write("key", KEY).chmod(0o600)
     del workspace.environment["FLUXBATCH_API_KEY"]
     workspace.environment |= {
-        "PYTHONPATH": str(workspace.root / "bug"),
+        "PYTHONPATH": _first_of_the_path(workspace),
         "FLUXBATCH_API_KEY_FILE": str(workspace.root / "key"),
     }
     words = ("--processes", "2", "--log-format", "json", "--debug")
