@@ -21,9 +21,15 @@ _QUIET = ("--quiet", "--json", "--no-report", "--yes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One run: its time on the clock, and what it and the provider took of the processors."""
+    """One run: its time on the clock, and what it and the provider took of the processors.
+
+    Attributes:
+        wall_s: Of the run by its own count, which begins after the command has started.
+        whole_s: Of the command, to which the processors' times belong.
+    """
 
     wall_s: float
+    whole_s: float
     cpu_s: float
     provider_s: float
 
@@ -63,18 +69,20 @@ def _run(manifest: Path, base_url: str, processes: int) -> Round:
     told = json.loads(cost.output)
     assert told["stored"] == counts["charges"], told  # noqa: S101 - a figure of a run that failed is none
     rmtree(output)
-    return Round(wall_s=told["elapsed_s"], cpu_s=cost.cpu_s, provider_s=counts["cpu_s"])
+    return Round(wall_s=told["elapsed_s"], whole_s=cost.wall_s, cpu_s=cost.cpu_s, provider_s=counts["cpu_s"])
 
 
 def _tell(size: str, pictures: int, processes: int, rounds: Sequence[tuple[Round, Round]]) -> None:
     one, more = zip(*rounds, strict=True)
     _say(f"{size} pictures\n")
-    _say("| processes | pictures/s | CPU ms a picture | busy processors |\n| --- | --- | --- | --- |")
+    _say("| processes | pictures/s | CPU ms a picture | busy processors | with the provider |")
+    _say("| --- | --- | --- | --- | --- |")
     for number, runs in ((1, one), (processes, more)):
         rate = median(pictures / run.wall_s for run in runs)
         cpu = median(1000 * run.cpu_s / pictures for run in runs)
-        busy = median(run.cpu_s / run.wall_s for run in runs)
-        _say(f"| {number} | {rate:.0f} | {cpu:.2f} | {busy:.2f} |")
+        busy = median(run.cpu_s / run.whole_s for run in runs)
+        both = median((run.cpu_s + run.provider_s) / run.whole_s for run in runs)
+        _say(f"| {number} | {rate:.0f} | {cpu:.2f} | {busy:.2f} | {both:.2f} |")
     gains = sorted(single.wall_s / several.wall_s for single, several in rounds)
     _say(f"\nThroughput: x{median(gains):.2f} (from {gains[0]:.2f} to {gains[-1]:.2f}).")
     worth = median(single.cpu_s / several.cpu_s for single, several in rounds)
