@@ -4,21 +4,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 
 import anyio
 import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool, taken
+from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.inputs import Finder
 from pipeline.inputs.darkroom import Darkroom
-from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Run
 from pipeline.manifest import Manifest
-from pipeline.produce import CHUNK, Cause, Halt, Lesson, Order, Planner, Producer, Seller, Terms
+from pipeline.produce import Cause, Halt, Lesson, Order, Planner, Producer, Seller, Terms
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
 from pipeline.runner.closing import End, summarize
 from pipeline.runner.count import Count
@@ -30,6 +28,7 @@ from pipeline.runner.part import Part
 from pipeline.runner.places import Places
 from pipeline.runner.rescue import Rescue
 from pipeline.runner.stop import Stop
+from pipeline.runner.strangers import refuse_another_ledgers_pictures
 from pipeline.runner.team import Team
 from pipeline.wording import counted
 
@@ -148,7 +147,14 @@ class Shift:
                 group.start_soon(self._count)
                 try:
                     await self._rescue.fetch("an earlier run: fetched first")
-                    await self._refuse_another_ledgers_pictures()
+                    await refuse_another_ledgers_pictures(
+                        self._options.rows_of(self._manifest, self._tools.finder),
+                        self._options,
+                        ledger=self._tools.ledger,
+                        run=self._tools.run,
+                        places=self._places,
+                        halt=self.halt,
+                    )
                     await self._buy()
                     await self._rescue_again()
                     await self._place()
@@ -237,26 +243,6 @@ class Shift:
             await self._rescue.fetch("a process of this run that ended early: fetched now", own=True)
         else:
             await self._rescue.fetch("a run that died meanwhile: fetched now")
-
-    async def _refuse_another_ledgers_pictures(self) -> None:
-        """Buy nothing where a manifest that is new to this ledger finds its pictures there: they were paid for already.
-
-        The ledger was removed, or another one is meant. Only the first rows are looked for, as a sign of the rest.
-        """
-        with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
-            found = await anyio.to_thread.run_sync(self._taken)
-            strange = await self._tools.ledger.unaccounted(self._tools.run, [self._places.recorded(at) for at in found])
-            if strange:
-                self.halt.call(
-                    ExitCode.CONFIGURATION,
-                    f"{self._options.ledger_path} knows nothing of {strange[0]}, where this manifest's first rows want"
-                    f" their pictures ({len(strange)} found): if another ledger does, name it with --ledger, or put it"
-                    " back; to buy them once more, move them away",
-                )
-
-    def _taken(self) -> list[str]:
-        rows = islice(self._manifest.jobs(finder=self._tools.finder), min(self._options.limit or CHUNK, CHUNK))
-        return taken(self._options.output, (row.path for row in rows if isinstance(row, Job)))
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""
