@@ -53,10 +53,13 @@ prune: setup ## Say what output and ledger could do without
 	$(BIN)/fluxbatch prune
 
 .PHONY: wheel
-wheel: setup ## Build the wheel, install it apart and run the demo from it
+wheel: setup ## Build an sdist and a wheel of it, install it apart and run the demo from it
 	rm -rf build/wheel build/wheel-venv
-	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
 	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/pip install --quiet --disable-pip-version-check 'setuptools>=77'
+	mkdir -p build/wheel && build/wheel-venv/bin/python -c 'from setuptools.build_meta import build_sdist; build_sdist("build/wheel")' >build/wheel/log 2>&1 || { cat build/wheel/log; exit 1; }
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel build/wheel/*.tar.gz
+	$(BIN)/python -m tests.packages build/wheel/*.tar.gz build/wheel/*.whl
 	build/wheel-venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt build/wheel/*.whl
 	cd build/wheel && ../wheel-venv/bin/fluxbatch --version && ../wheel-venv/bin/python -W error -m pipeline init first.yaml && ../wheel-venv/bin/python -W error -m pipeline run first.yaml
 

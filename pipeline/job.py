@@ -124,12 +124,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfitRow:
-    """A row of a rows file that does not make a job: a failed job with a reason, while the others go on."""
+    """A row of a rows file that does not make a job: a failed job with a reason, while the others go on.
+
+    Attributes:
+        edits: Whether it would be an edit: what is wrong may be its input images.
+    """
 
     index: int
     key: str
     source: str
     message: str
+    edits: bool = False
 
 
 def job_key(request: PictureRequest, *, repeat: int, edition: str, simulated: bool) -> str:

@@ -2,26 +2,47 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from pipeline.catalog import models, profiles
 from pipeline.cli.plain import plain
-from pipeline.cli.tables import table
+from pipeline.cli.tables import say, stdout_console, table
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode
-from pipeline.ledger import Address, BatchStatus, ExportFormat, JobState, Ledger, SpendBy, SpendLine, hold, repair
+from pipeline.ledger import (
+    Address,
+    BatchStatus,
+    ExportFormat,
+    JobState,
+    Ledger,
+    SpendBy,
+    SpendLine,
+    Verification,
+    hold,
+    repair,
+)
 from pipeline.money import format_usd, saving_percent
 from pipeline.report import to_json
 from pipeline.wording import counted
 
+#: Findings that no repair puts right.
+_BEYOND_REPAIR = {"altered", "damaged"}
+#: What another run takes up by itself; and what it does not, whose reasons and remedies the report has.
+_OPEN = (JobState.PLANNED, JobState.BUYING, JobState.BOUGHT)
+_TROUBLE = (JobState.FAILED, JobState.LOST, JobState.SPOILED)
 
-def show_status(path: Address, *, json: bool) -> int:
-    """Print every manifest and edition, the one run last first."""
+
+def show_status(path: Address, *, words: str, json: bool) -> int:
+    """Print every manifest and edition, the one run last first.
+
+    Args:
+        path: The ledger.
+        words: The options that lead another command to the same ledger; so below.
+    """
     with Ledger(path) as ledger:
         batches = ledger.status()
     if json:
@@ -40,8 +61,32 @@ def show_status(path: Address, *, json: bool) -> int:
         )
         for batch in batches
     ]
-    Console(highlight=False).print(table(columns, rows))
+    console = stdout_console()
+    if batches:
+        console.print(table(columns, rows))
+    else:
+        say(console, "no runs yet")
+    say(console, f"-> {_after_status(batches, words)}")
     return int(ExitCode.OK)
+
+
+def _after_status(batches: Sequence[BatchStatus], words: str) -> str:
+    """The next useful command: what needs a person first, then what is still to be bought."""
+    if not batches:
+        return "fluxbatch init"
+    unclear = [batch for batch in batches if batch.unknown_microusd]
+    if any(not batch.simulated for batch in unclear):
+        return f"fluxbatch reconcile{words}"
+    if unclear:
+        return f"fluxbatch ledger resolve --unknown --billed (or --not-billed){words}"
+    if any(batch.last_exit_code is None for batch in batches):
+        return f"fluxbatch run MANIFEST{words} (or, while it is under way: fluxbatch watch{words})"
+    states = {state for batch in batches for state, number in batch.states.items() if number}
+    if states.intersection(_OPEN):
+        return f"fluxbatch run MANIFEST{words}"
+    if states.intersection(_TROUBLE):
+        return f"fluxbatch report{words}"
+    return f"fluxbatch ledger verify{words}"
 
 
 def export_ledger(path: Address, *, form: ExportFormat, to: Path | None) -> int:
@@ -51,7 +96,7 @@ def export_ledger(path: Address, *, form: ExportFormat, to: Path | None) -> int:
     return int(ExitCode.OK)
 
 
-def verify_ledger(path: Address, *, json: bool, mend: bool = False) -> int:
+def verify_ledger(path: Address, *, words: str, json: bool, mend: bool = False) -> int:
     """Prove the ledger; list what does not hold. What is safe to put right is, before, when asked for."""
     Ledger(path).close()  # there is one, or this says so
     repaired: list[str] = []
@@ -85,11 +130,18 @@ def verify_ledger(path: Address, *, json: bool, mend: bool = False) -> int:
     money = f"${format_usd(found.spent_microusd)} spent"
     if found.simulated_microusd:
         money += f" and ${format_usd(found.simulated_microusd)} of make-believe money"
-    sys.stdout.write(f"{checked}, {money}: {verdict}\n")
+    sys.stdout.write(f"{checked}, {money}: {verdict}\n-> {_after_verify(found, words, mended=mend)}\n")
     return int(code)
 
 
-def show_spend(path: Address, *, by: SpendBy, json: bool) -> int:
+def _after_verify(found: Verification, words: str, *, mended: bool) -> str:
+    open_ones = {finding.kind for finding in found.findings if finding.needs_person}
+    if mended or open_ones <= _BEYOND_REPAIR:
+        return f"fluxbatch report{words}"
+    return f"fluxbatch ledger verify --repair{words}"
+
+
+def show_spend(path: Address, *, by: SpendBy, words: str, json: bool) -> int:
     """Print what was spent, on what, with the same pictures' official price beside it; make-believe money apart."""
     with Ledger(path) as ledger:
         lines = ledger.spend(by)
@@ -101,11 +153,12 @@ def show_spend(path: Address, *, by: SpendBy, json: bool) -> int:
     columns = [(by, "left"), ("pictures", "right"), ("spent", "right"), ("unknown", "right"), ("reserved", "right")]
     columns += [("official", "right"), ("saving", "right")]
     real = [line for line in lines if not line.simulated]
-    console = Console(highlight=False)
+    console = stdout_console()
     totals = [_total(group) for group in (real, [line for line in lines if line.simulated]) if group]
     console.print(table(columns, [_spend_row(line) for line in (*lines, *totals)]))
     if paid != sum(line.spent_microusd for line in real):
-        console.print(f"With the top-up bonus that is ${format_usd(paid)} of what you pay.")
+        say(console, f"With the top-up bonus that is ${format_usd(paid)} of what you pay.")
+    say(console, f"-> fluxbatch report{words}")
     return int(ExitCode.OK)
 
 

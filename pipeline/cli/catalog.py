@@ -3,11 +3,10 @@
 import json as json_text
 import sys
 
-from rich.console import Console
 from rich.text import Text
 
 from pipeline.catalog import ModelSpec, models, profiles, uses
-from pipeline.cli.tables import table
+from pipeline.cli.tables import say, stdout_console, table
 from pipeline.errors import ExitCode
 from pipeline.money import format_usd
 from pipeline.report import to_json
@@ -18,12 +17,13 @@ def show_models(*, json: bool) -> int:
     if json:
         sys.stdout.write(to_json({"models": [_model_json(spec) for spec in models().values()]}) + "\n")
         return int(ExitCode.OK)
-    console = Console(highlight=False)
+    console = stdout_console()
     for spec in models().values():
         console.print(Text(f"{spec.id}  {spec.title}", style="bold"))
-        console.print(Text(f"  price   {_prices(spec)}"), soft_wrap=True)
-        console.print(Text(f"  for     {spec.best_for}"), soft_wrap=True)
-        console.print(Text(f"  takes   {', '.join(_parameters(spec))}"), soft_wrap=True)
+        say(console, _prices(spec), label="  price   ")
+        say(console, spec.best_for, label="  for     ")
+        say(console, ", ".join(_parameters(spec)), label="  takes   ")
+    say(console, "-> fluxbatch ratios")
     return int(ExitCode.OK)
 
 
@@ -37,9 +37,10 @@ def show_ratios(*, json: bool) -> int:
         sys.stdout.write(to_json({"ratios": listed, "from": "3:7", "to": "7:3"}) + "\n")
         return int(ExitCode.OK)
     rows = [(use, str(ratio), f"{ratio.expected_size[0]} x {ratio.expected_size[1]}") for use, ratio in uses().items()]
-    console = Console(highlight=False)
+    console = stdout_console()
     console.print(table([("use", "left"), ("ratio", "right"), ("expected size", "right")], rows))
-    console.print("Any ratio from 3:7 to 7:3 may be asked for, also as a decimal such as 1.91:1.")
+    say(console, "Any ratio from 3:7 to 7:3 may be asked for, also as a decimal such as 1.91:1.")
+    say(console, "-> fluxbatch init")
     return int(ExitCode.OK)
 
 

@@ -21,6 +21,7 @@ from pipeline.cli.options import (
     ManifestFile,
     MetricsFile,
     Output,
+    Processes,
     ProviderName,
     RebuyLost,
     ResendUnknown,
@@ -70,6 +71,7 @@ def run(
     resend_unknown: ResendUnknown = False,
     retry_failed: RetryFailed = False,
     rebuy_lost: RebuyLost = False,
+    processes: Processes = None,
     shared: Shared = False,
     wait: Wait = 0.0,
     metrics_file: MetricsFile = None,
@@ -100,8 +102,10 @@ def run(
         resend_unknown=resend_unknown,
         retry_failed=retry_failed,
         rebuy_lost=rebuy_lost,
+        processes=processes,
         shared=shared,
         wait=wait,
+        debug=debug,
         env_file=env_file,
     )
     return run_manifests(
@@ -160,7 +164,7 @@ def status(output: Output = Path("output"), ledger: LedgerFile = None, json: Jso
     """Say what each manifest's runs have come to, from the ledger."""
     from pipeline.cli.bookkeeping import show_status
 
-    return show_status(ledger_path(output, ledger), json=json)
+    return show_status(ledger_path(output, ledger), words=same_places(output, ledger), json=json)
 
 
 @app.command("report")

@@ -1,6 +1,7 @@
 """``fluxbatch doctor``: what a run would need, and what to mend."""
 
 import os
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.catalog import Profile
+from pipeline.cli.plain import plain
 from pipeline.clock import SystemClock
 from pipeline.errors import UsageError
 from pipeline.ledger import Address
@@ -20,8 +22,18 @@ from pipeline.runner.doctor import examine
 _STYLES = {"ok": "green", "warning": "yellow", "trouble": "bold red"}
 
 
-def doctor(*, manifest: Path | None, provider: str | None, output: Path, ledger: Address, json: bool) -> int:
+def doctor(
+    *, manifest: Path | None, provider: str | None, output: Path, ledger: Address, words: str = "", json: bool
+) -> int:
     """Examine this machine for a provider, and say what to do.
+
+    Args:
+        manifest: Says which provider, as ``provider`` does.
+        provider: A profile's name.
+        output: Where pictures go.
+        ledger: The ledger, which need not be there.
+        words: Options that lead another command to the same ledger.
+        json: Print one object instead.
 
     Raises:
         UsageError: There is no such profile, or two are named.
@@ -44,7 +56,12 @@ def doctor(*, manifest: Path | None, provider: str | None, output: Path, ledger:
         console.print(line.append(Text(check.message, style="not bold default")), soft_wrap=True)
         if check.remedy:
             console.print(Text(f"  -> {check.remedy}"), soft_wrap=True)
-    console.print(Text("-> fluxbatch run MANIFEST" if not found.exit_code else "-> mend this, then: fluxbatch doctor"))
+    if found.exit_code:
+        about = f" {shlex.quote(str(manifest))}" if manifest else f" --provider {provider}" if provider else ""
+        following = f"mend this, then: fluxbatch doctor{about}{words}"
+    else:
+        following = f"fluxbatch run {shlex.quote(str(manifest)) if manifest else 'MANIFEST'}{words}"
+    console.print(Text(plain(f"-> {following}")), soft_wrap=True)
     return int(found.exit_code)
 
 

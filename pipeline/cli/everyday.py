@@ -63,7 +63,8 @@ def doctor(
     from pipeline.cli.doctoring import doctor as look
 
     path = output / "ledger.db" if ledger is None else ledger_path(output, ledger)
-    return look(manifest=manifest, provider=provider, output=output, ledger=path, json=json)
+    words = same_places(output, ledger)
+    return look(manifest=manifest, provider=provider, output=output, ledger=path, words=words, json=json)
 
 
 def probe(

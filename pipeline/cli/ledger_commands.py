@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import Debug, Json, LedgerFile, Output, SpendGroup, WrittenFormat, ledger_path
+from pipeline.cli.options import Debug, Json, LedgerFile, Output, SpendGroup, WrittenFormat, ledger_path, same_places
 
 ledger_app = typer.Typer(help="Read, export and prove the ledger.", no_args_is_help=True)
 
@@ -35,7 +35,7 @@ def verify(
     """Prove every stored file against the ledger, and the sums against the rows."""
     from pipeline.cli.bookkeeping import verify_ledger
 
-    return verify_ledger(ledger_path(output, ledger), mend=mend, json=json)
+    return verify_ledger(ledger_path(output, ledger), mend=mend, words=same_places(output, ledger), json=json)
 
 
 @ledger_app.command("resolve")
@@ -55,7 +55,14 @@ def resolve(
     """Settle money that bought nothing, after reading the provider's bill."""
     from pipeline.cli.settling import resolve_jobs
 
-    return resolve_jobs(ledger_path(output, ledger), keys or [], billed=billed, unknown=unknown, json=json)
+    return resolve_jobs(
+        ledger_path(output, ledger),
+        keys or [],
+        billed=billed,
+        unknown=unknown,
+        words=same_places(output, ledger),
+        json=json,
+    )
 
 
 @ledger_app.command("migrate")
@@ -82,4 +89,4 @@ def spend(
     """Say what was spent, on what."""
     from pipeline.cli.bookkeeping import show_spend
 
-    return show_spend(ledger_path(output, ledger), by=by.value, json=json)
+    return show_spend(ledger_path(output, ledger), by=by.value, words=same_places(output, ledger), json=json)

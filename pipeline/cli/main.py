@@ -15,11 +15,14 @@ import typer
 from typer.exceptions import TyperException
 
 from pipeline.cli.courtesy import bear_deaf_readers
-from pipeline.cli.plain import DiscreetFormatter, discreet, plain
+from pipeline.cli.plain import DiscreetFormatter, plain
+from pipeline.discretion import discreet
 from pipeline.errors import ExitCode, FluxbatchError, ManifestError, StorageError, leading
 
 #: What Typer returns for a command that Ctrl-C ended.
 _TYPER_INTERRUPTED = 130
+#: Typer's own options of these names take no word, and so cannot be told which shell is meant.
+_COMPLETION = ("--show-completion", "--install-completion")
 #: How the threads are called that blocking work is done in; after a loop's end only what was left alone is in one.
 _WORKERS = "AnyIO worker thread"
 #: Seconds in which an idle one surely ends.
@@ -81,6 +84,10 @@ def _commands() -> typer.Typer:
 def run_command(words: list[str], commands: Callable[[], typer.Typer]) -> int:
     """Run one command of a tree of commands; its exit code, whatever happens."""
     try:
+        if words and words[0].partition("=")[0] in _COMPLETION:
+            from pipeline.cli.completion import complete_for
+
+            return complete_for(words)
         # Outside its own standalone mode Typer returns what a command returns, and raises what it raises.
         result = typer.main.get_command(commands())(words, prog_name="fluxbatch", standalone_mode=False)
         if result == _TYPER_INTERRUPTED:

@@ -47,6 +47,9 @@ Budget = Annotated[
     typer.Option(metavar="USD", help="Dollars for this manifest and edition over all its runs; replaces its own."),
 ]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=512, metavar="N", help="At most N requests in flight.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, max=32, metavar="N", help="Divide buying and fetching over N processes.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N jobs.")]
 ResendUnknown = Annotated[
     bool, typer.Option("--resend-unknown", help="Ask again where an answer was lost; may pay twice.")
@@ -139,6 +142,8 @@ def run_options(
     rebuy_lost: bool,
     shared: bool = False,
     wait: float = 0.0,
+    processes: int | None = None,
+    debug: bool = False,
     env_file: Path | None = None,
 ) -> "RunOptions":
     """The options of a run, checked.
@@ -166,6 +171,8 @@ def run_options(
         ledger=None if ledger is None else ledger_path(output, ledger),
         budget_microusd=microusd,
         concurrency=concurrency,
+        processes=processes,
+        debug=debug,
         limit=limit,
         shared=shared,
         wait_s=wait,
@@ -173,7 +180,12 @@ def run_options(
         words=" --shared" * shared
         + "".join(
             f" --{name} {value}"
-            for name, value in (("wait", f"{wait:g}" if wait else ""), ("limit", limit), ("concurrency", concurrency))
+            for name, value in (
+                ("wait", f"{wait:g}" if wait else ""),
+                ("limit", limit),
+                ("concurrency", concurrency),
+                ("processes", processes),
+            )
             if value
         ),
         policy=Policy(resend_unknown=resend_unknown, retry_failed=retry_failed, rebuy_lost=rebuy_lost),

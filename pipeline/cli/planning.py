@@ -4,13 +4,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.options import same_places
 from pipeline.cli.plain import plain
-from pipeline.cli.tables import table
+from pipeline.cli.tables import Listing, say, stdout_console, table
 from pipeline.errors import ExitCode
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd, saving_percent
@@ -27,13 +25,13 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
     if json:
         sys.stdout.write(to_json(plan.as_json()) + "\n")
         return int(ExitCode.OK)
-    console = Console(highlight=False)
+    console = stdout_console()
     edition = f" / {plan.edition}" if plan.edition else ""
-    console.print(Text(f"{plan.manifest}{edition}: {_counts(plan)}", style="bold"), soft_wrap=True)
+    say(console, f"{plan.manifest}{edition}: {_counts(plan)}", style="bold")
     if plan.to_buy:
         console.print(_costs(plan))
     for line in (*_money(plan), *_other_caps(manifest)):
-        console.print(line, soft_wrap=True)
+        say(console, line)
     if plan.to_buy:
         console.print(Text(plain(f"-> {_run_words(path, options)}")), soft_wrap=True)
     return int(ExitCode.OK)
@@ -62,7 +60,7 @@ def _counts(plan: Plan) -> str:
     return f"{counted(plan.jobs, 'job')}: {told}" if told else "no jobs"
 
 
-def _costs(plan: Plan) -> Table:
+def _costs(plan: Plan) -> Listing:
     rows = [
         (
             line.model,

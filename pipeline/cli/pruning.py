@@ -1,6 +1,7 @@
 """``fluxbatch prune``: what the output folder and the ledger can do without."""
 
 import re
+import shlex
 import sys
 
 from pipeline.cli.plain import plain
@@ -48,10 +49,16 @@ def prune_ledger(
         return int(ExitCode.OK)
     for line in _lines(found, applied=apply):
         sys.stdout.write(plain(line) + "\n")
-    if not apply and not found.nothing:
-        again = f"--older-than {older_than_days:g}" + " --pictures" * pictures
-        again += f" --max-size {max_size}" if max_size else ""
-        sys.stdout.write(f"-> fluxbatch prune {again} --apply{words}\n")
+    again = f"fluxbatch prune --older-than {older_than_days:g}"
+    if apply:
+        following = "fluxbatch ledger verify"
+    elif not found.nothing:
+        following = (
+            again + " --pictures" * pictures + (f" --max-size {shlex.quote(max_size)}" if max_size else "") + " --apply"
+        )
+    else:
+        following = "fluxbatch status" if pictures else f"{again} --pictures"
+    sys.stdout.write(f"-> {following}{words}\n")
     return int(ExitCode.OK)
 
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import anyio
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from pipeline.catalog import Profile
-from pipeline.cli.tables import table
+from pipeline.cli.tables import say, stdout_console, table
 from pipeline.errors import ExitCode, UsageError
 from pipeline.ledger import Address, Ledger
 from pipeline.manifest import known_profiles, load_manifest
@@ -60,7 +59,7 @@ def show_reconciliation(
     if json:
         sys.stdout.write(to_json(_as_json(found, profile, path, code)) + "\n")
     else:
-        show(found, profile, words, Console(highlight=False))
+        show(found, profile, words, stdout_console())
     return int(code)
 
 
@@ -93,28 +92,22 @@ def _date(option: str, text: str | None) -> date | None:
 
 def show(found: Reconciliation, profile: Profile, words: str, console: Console) -> None:
     """Print a comparison for people."""
-    _say(console, _verdict(found, profile), style="bold yellow" if found.findings else "bold green")
+    say(console, _verdict(found, profile), style="bold yellow" if found.findings else "bold green")
     if found.lines:
         columns = [("day and model", "left"), ("ledger", "right"), ("unknown", "right"), ("log", "right")]
         console.print(table([*columns, ("difference", "right")], _rows(found.lines)))
     for finding in found.findings:
-        _say(console, finding.message, style="bold")
+        say(console, finding.message, style="bold")
         for line in _subjects(finding):
             console.print(Text(f"  {line}"), soft_wrap=True)
         for line in _commands(finding, words):
             console.print(Text(f"  -> {line}"), soft_wrap=True)  # never folded, so that it can be copied
         if finding.advice:
-            _say(console, f"-> {finding.advice}", indent=2)
+            say(console, f"-> {finding.advice}", label="  ")
     for line in _notes(found):
-        _say(console, line)
-
-
-def _say(console: Console, words: str, *, style: str = "", indent: int = 0) -> None:
-    """Print a sentence; on a terminal it is wrapped between words, elsewhere it stays one line."""
-    if console.is_terminal:
-        console.print(Padding(Text(words, style=style), (0, 0, 0, indent), expand=False))
-    else:
-        console.print(Text(" " * indent + words, style=style), soft_wrap=True)
+        say(console, line)
+    if not found.findings:
+        say(console, f"-> fluxbatch ledger spend --by provider{words}")
 
 
 def _verdict(found: Reconciliation, profile: Profile) -> str:

@@ -59,6 +59,7 @@ def show_report(
     sys.stdout.write(plain(f"{made.page}: {made.rows:,} row{'s' if made.rows != 1 else ''}{shown}") + "\n")
     if drawn is not None:
         sys.stdout.write(plain(f"{contact_sheet}: {drawn:,} picture{'s' if drawn != 1 else ''}") + "\n")
+    sys.stdout.write(plain(f"-> fluxbatch ledger verify{options}") + "\n")
     return int(ExitCode.OK)
 
 

@@ -114,6 +114,7 @@ class _Batch:
             self.manifests = {str(manifest.path): manifest for manifest in manifests}
             for manifest in manifests:
                 check_sellers(manifest.profiles, options.environment)
+                options.processes_of(manifest)
             async with self._window(options, stop, manifests) as watched:
                 for manifest in manifests:
                     if stop.asked or self._ended:

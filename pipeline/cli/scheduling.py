@@ -85,7 +85,11 @@ def remove(entry: Entry, *, systemd: bool) -> int:
     if systemd:
         return _remove_units(units_of(entry, os.environ), entry)
     if not Crontab().remove(entry):
-        raise NotFoundError(entry.manifest, "has no line in the crontab", remedy="crontab -l shows what there is")
+        raise NotFoundError(
+            entry.manifest,
+            "has no line in the crontab",
+            remedy="crontab -l shows what there is; a timer goes with --systemd",
+        )
     sys.stdout.write(f"{entry.manifest}: no longer in the crontab\n")
     return int(ExitCode.OK)
 

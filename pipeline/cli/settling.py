@@ -9,7 +9,7 @@ from pipeline.money import format_usd
 from pipeline.report import to_json
 
 
-def resolve_jobs(path: Address, keys: list[str], *, billed: bool | None, unknown: bool, json: bool) -> int:
+def resolve_jobs(path: Address, keys: list[str], *, billed: bool | None, unknown: bool, words: str, json: bool) -> int:
     """Settle the jobs named, or every one with unknown money.
 
     Raises:
@@ -30,6 +30,7 @@ def resolve_jobs(path: Address, keys: list[str], *, billed: bool | None, unknown
         sys.stdout.write(f"{each.key[:12]}: ${format_usd(each.amount_microusd)}: {_told(each, billed=billed)}\n")
     if not settled:
         sys.stdout.write("no money is unknown\n")
+    sys.stdout.write(f"-> fluxbatch ledger verify{words}\n")
     return int(ExitCode.OK)
 
 

@@ -43,6 +43,17 @@ class FileLife:
 
         return end
 
+    @property
+    def handle(self) -> int:
+        """The descriptor of the run's file, which a process that is a part of the run inherits; ValueError without."""
+        if self._file is None:
+            raise ValueError(f"{self._ledger}: no run is on")
+        return self._file.handle
+
+    def join(self, run_id: str, handle: int) -> None:
+        """Be a part of a run that another process has begun and will end."""
+        self._file = RunFile.inherited(self._ledger, run_id, handle)
+
     def alive(self, run_id: str) -> bool:
         """Whether the run of that id is on."""
         return runfile.is_alive(self._ledger, run_id)

@@ -18,10 +18,11 @@ _BETWEEN_LOOKS_S = 0.01
 
 
 @contextmanager
-def hold(ledger: Address, *, purpose: str, shared: bool = False) -> Iterator[None]:
-    """Hold the ledger, or say who does. Runs on a server always share, and hold nothing here: their rows say so there.
+def hold(ledger: Address, *, purpose: str, shared: bool = False) -> Iterator[int]:
+    """Hold the ledger, or say who does; gives the lock's descriptor.
 
-    For a file:
+    Runs on a server always share, and hold nothing here, which is -1: their rows say so there. For a file, a process
+    that inherits the descriptor holds the lock, too, until it ends.
 
     The lock is the kernel's (``flock``): it ends with its process, however that dies. The file is never unlinked; its
     text is for people. Only its owner may open it, or anybody could lock it and keep every run waiting.
@@ -40,14 +41,14 @@ def hold(ledger: Address, *, purpose: str, shared: bool = False) -> Iterator[Non
         from pipeline.ledger.postgres.holding import alone
 
         with nullcontext() if shared else alone(ledger):
-            yield
+            yield -1
         return
-    with _locked(ledger, purpose, shared=shared):
-        yield
+    with _locked(ledger, purpose, shared=shared) as handle:
+        yield handle
 
 
 @contextmanager
-def _locked(ledger: Path, purpose: str, *, shared: bool) -> Iterator[None]:
+def _locked(ledger: Path, purpose: str, *, shared: bool) -> Iterator[int]:
     if ledger.exists() and not ledger.is_file():
         raise OutputError(f"{ledger}: not an ordinary file", remedy="name another with --ledger")
     path = runfile.beside(ledger, ".lock")
@@ -71,7 +72,7 @@ def _locked(ledger: Path, purpose: str, *, shared: bool) -> Iterator[None]:
             _sign(handle, purpose)
         except OSError as error:
             raise trouble(error, path, "cannot write the lock file", remedy="check the disk") from error
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -80,17 +80,18 @@ def bury_dead(connection: Connection, *, at: float, alive: Alive) -> None:
 
 
 def adopt(
-    connection: Connection, *, run: int, fetchable: Callable[[str], bool], alive: Alive
+    connection: Connection, *, run: int, fetchable: Callable[[str], bool], alive: Alive, own: bool = False
 ) -> tuple[list[Unfetched], int]:
     """Take over what runs that are over bought and did not store; no other run fetches it meanwhile.
 
     Args:
         fetchable: Whether this run can keep a picture where its row wants it.
+        own: What this run itself bought, too: a process of it that was to fetch it died.
 
     Returns:
         What is to be fetched, earliest deadline first, and how many there are besides that are not fetchable here.
     """
-    found = [left for left in reading.unfetched(connection, run=run, alive=alive) if left.holder != run]
+    found = [left for left in reading.unfetched(connection, run=run, alive=alive) if own or left.holder != run]
     wanted = [left for left in found if fetchable(left.wanted)]
     return [left for left in wanted if _take(connection, run, left)], len(found) - len(wanted)
 

@@ -73,6 +73,18 @@ class RunFile:
             raise
         return made
 
+    @classmethod
+    def inherited(cls, ledger: Path, run_id: str, handle: int) -> Self:
+        """The file of the run that this process is a part of: it is alive as long as any of them is."""
+        made = cls(folder_of(ledger) / run_id, handle)
+        made._told = len(os.pread(handle, 4096, 0).partition(b"\n")[0]) + 1
+        return made
+
+    @property
+    def handle(self) -> int:
+        """The descriptor that holds the lock."""
+        return self._handle
+
     def give_way(self) -> bool:
         """Give the ballast up to whatever must still be written; whether there was any left to give."""
         if self.light:

@@ -20,8 +20,12 @@ def submit(connection: Connection, *, attempt: int, task: str, polling_url: str,
         raise ValueError(f"attempt {attempt} is settled already")
 
 
-def submitted(connection: Connection, *, run: int, alive: Alive) -> list[Submitted]:
-    """What providers have taken, and no run that is on asks after; the first taken first."""
+def submitted(connection: Connection, *, run: int, alive: Alive, own: bool = False) -> list[Submitted]:
+    """What providers have taken, and no run that is on asks after; the first taken first.
+
+    Args:
+        own: What ``run`` itself asks after, too.
+    """
     elsewhere = hands.others(connection, run=run, alive=alive)
     rows = connection.execute(
         "SELECT j.key, a.id, a.price_microusd, coalesce(a.provider, r.provider), a.task, a.polling_url, a.submitted_at,"
@@ -60,7 +64,7 @@ def submitted(connection: Connection, *, run: int, alive: Alive) -> list[Submitt
             seed,
             holder,
         ) in rows
-        if holder != run and holder not in elsewhere
+        if (own or holder != run) and holder not in elsewhere
     ]
 
 
@@ -71,16 +75,18 @@ def adopt(
     providers: Collection[str],
     fetchable: Callable[[str], bool],
     alive: Alive,
+    own: bool = False,
 ) -> list[Submitted]:
     """Take over what providers have taken from runs that are over; no other run asks after it meanwhile.
 
     Args:
         providers: Those that this run can ask.
         fetchable: Whether this run can keep a picture where its row wants it.
+        own: What this run itself submitted, too: a process of it that was to ask after it ended early.
     """
     tasks = [
         task
-        for task in submitted(connection, run=run, alive=alive)
+        for task in submitted(connection, run=run, alive=alive, own=own)
         if task.provider in providers and fetchable(task.wanted)
     ]
     return [task for task in tasks if _take(connection, run, task)]

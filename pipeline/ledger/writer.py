@@ -85,6 +85,24 @@ class LedgerWriter:
             id=number, run_id=run_id, batch=batch, manifest=manifest, edition=edition, simulated=simulated, caps=caps
         )
 
+    @property
+    def run_handle(self) -> int:
+        """The descriptor that says that this writer's run lives; a process that inherits it is a part of the run.
+
+        Raises:
+            ValueError: There is no run, or the ledger is on a server, where runs share it instead.
+        """
+        handle: int = self._life.handle
+        return handle
+
+    def join(self, run: Run, handle: int) -> None:
+        """Write for a run that another process has begun and will end.
+
+        Args:
+            handle: Inherited from that process; see ``run_handle``.
+        """
+        self._life.join(run.run_id, handle)
+
     async def end(self, run: Run, *, exit_code: int) -> None:
         """Record how a run ended; a request still under way is held as unknown (D)."""
         step = partial(recovery.end, run=run.id, exit_code=exit_code, at=self._clock.wall())
@@ -205,18 +223,20 @@ class LedgerWriter:
         """A stored picture is now also at ``path``."""
         await self._do(partial(steps.place, placement=placement, path=path))
 
-    async def adopt(self, run: Run, fetchable: Callable[[str], bool]) -> tuple[list[Unfetched], int]:
+    async def adopt(
+        self, run: Run, fetchable: Callable[[str], bool], *, own: bool = False
+    ) -> tuple[list[Unfetched], int]:
         """Take over what runs that are over bought and did not store; see ``recovery.adopt``."""
         at = self._clock.wall()
         await self._do(partial(recovery.bury_dead, at=at, alive=self._alive))
-        return await self._do(partial(recovery.adopt, run=run.id, fetchable=fetchable, alive=self._alive))
+        return await self._do(partial(recovery.adopt, run=run.id, fetchable=fetchable, alive=self._alive, own=own))
 
     async def adopt_tasks(
-        self, run: Run, providers: Collection[str], fetchable: Callable[[str], bool]
+        self, run: Run, providers: Collection[str], fetchable: Callable[[str], bool], *, own: bool = False
     ) -> list[Submitted]:
         """Take over what these providers have taken from runs that are over; see ``tasks.adopt``."""
         await self._do(partial(recovery.bury_dead, at=self._clock.wall(), alive=self._alive))
-        step = partial(tasks.adopt, run=run.id, providers=providers, fetchable=fetchable, alive=self._alive)
+        step = partial(tasks.adopt, run=run.id, providers=providers, fetchable=fetchable, alive=self._alive, own=own)
         return await self._do(step)
 
     async def unfetched(self, run: Run) -> list[Unfetched]:

@@ -3,7 +3,9 @@
 import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +51,10 @@ def load_manifest(path: str | Path, *, now: datetime | None = None, profiles: Pa
     file = str(path)
     known = known_profiles(profiles)
     text = _read(path, file)
+    read_at = now or datetime.now().astimezone()
     with _uncollected():
-        loader = _Loading(path, parse(text, file), Complaints(file), now or datetime.now().astimezone(), known)
-        return loader.manifest()
+        loader = _Loading(path, parse(text, file), Complaints(file), read_at, known)
+        return replace(loader.manifest(), sha256=sha256(text.encode()).hexdigest(), read_at=read_at)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The only module that knows what a loaded manifest is: settings, and jobs made as they are asked for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from pipeline.catalog import Profile
@@ -26,6 +27,8 @@ class Manifest:
         naming: Where pictures go.
         entries: What ``jobs:`` holds, in order.
         notify: Who is told how a run ended; None: nobody.
+        sha256: Of the file's text, hex, so that another process can see that it reads the same.
+        read_at: The local time that ``{date}`` was taken from.
         embed_metadata: Whether pictures' files carry their prompt, model, seed and key.
     """
 
@@ -37,6 +40,8 @@ class Manifest:
     naming: Naming
     entries: tuple[Entry, ...]
     notify: Notify | None = None
+    sha256: str = ""
+    read_at: datetime | None = field(default=None, compare=False)
     embed_metadata: bool = False
 
     @property
@@ -77,7 +82,7 @@ class Manifest:
                 if isinstance(outcome, Misfit):
                     for repeat in range(1, (entry.repeat if outcome.each else 1) + 1):
                         index += 1
-                        yield self._unfit(index, outcome, repeat)
+                        yield self._unfit(index, outcome, repeat, edits=outcome.each or _edits(entry))
                     continue
                 for repeat in range(1, entry.repeat + 1):
                     index += 1
@@ -111,12 +116,22 @@ class Manifest:
             follows=wanted.follows,
         )
 
-    def _unfit(self, index: int, misfit: Misfit, repeat: int) -> UnfitRow:
+    def _unfit(self, index: int, misfit: Misfit, repeat: int, *, edits: bool) -> UnfitRow:
         file = misfit.source.rpartition(":")[0]
         identity = {"unfit": misfit.raw, "file": file, "edition": self.edition}
         if misfit.each:
             identity["repeat"] = repeat
-        return UnfitRow(index=index, key=digest_of(identity), source=misfit.source, message=misfit.message)
+        return UnfitRow(
+            index=index,
+            key=digest_of(identity),
+            source=misfit.source,
+            message=misfit.message,
+            edits=edits,
+        )
+
+
+def _edits(entry: Entry) -> bool:
+    return isinstance(entry, RowsEntry) and bool(entry.recipe.inputs)
 
 
 def _counted_up(request: PictureRequest, repeat: int) -> PictureRequest:

@@ -79,6 +79,7 @@ class LimitsKeys(_Written):
     rate_per_minute: Whole | None = Field(
         None, ge=1, le=100_000, description="The most requests started in a minute, of each model; found if left out."
     )
+    processes: Whole = Field(1, ge=1, le=32, description="The processes that a run's work is divided over.")
     downloads: Whole = Field(32, ge=1, le=128, description="The most pictures fetched at once; hosts stay below it.")
     budget_usd: Usd | None = Field(None, description="For this manifest and edition, over all its runs.")
     daily_usd: Usd | None = Field(None, description="For the whole ledger in a calendar day, local time.")
@@ -256,6 +257,10 @@ class ManifestFile(ManifestHead):
     jobs: tuple[_Job, ...] = Field(min_length=1, strict=False, description="The pictures: tuples, mappings or rows.")
 
 
+_BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
+_LIST_BOUNDS = {"minLength": "minItems", "maxLength": "maxItems"}
+
+
 class _Schema(GenerateJsonSchema):
     """Leaves out titles that only repeat the key, and null: a key that has nothing to say is left out."""
 
@@ -269,6 +274,23 @@ class _Schema(GenerateJsonSchema):
         if schema.get("default") is None:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
+
+    def generate(self, schema: Any, mode: Any = "validation") -> dict[str, Any]:
+        made: dict[str, Any] = _with_bounds(super().generate(schema, mode))
+        return made
+
+
+def _with_bounds(value: Any) -> Any:
+    """A schema with every bound under JSON schema's own name, and a list's as a list's.
+
+    Pydantic leaves the bounds of a key that may be left out under its own names, which editors pass over.
+    """
+    if isinstance(value, list):
+        return [_with_bounds(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    names = _BOUNDS | (_LIST_BOUNDS if value.get("type") == "array" else {})
+    return {names.get(name, name): _with_bounds(item) for name, item in value.items()}
 
 
 def json_schema() -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Limits:
     Attributes:
         concurrency: The most requests in flight, 1 to 512.
         rate_per_minute: The most requests started in a minute, of each model; None: what is found.
+        processes: What a run's work is divided over, 1 to 32.
         downloads: The most pictures fetched at once, 1 to 128; each host learns a number of its own below that.
         budget_microusd: For this manifest and edition, over all its runs; None for no limit, as below.
         daily_microusd: For the ledger's calendar day, local time.
@@ -34,6 +35,7 @@ class Limits:
 
     concurrency: int = 16
     rate_per_minute: int | None = None
+    processes: int = 1
     downloads: int = 32
     budget_microusd: int | None = None
     daily_microusd: int | None = None
@@ -80,6 +82,7 @@ def limits_of(keys: LimitsKeys) -> Limits:
     return Limits(
         concurrency=keys.concurrency,
         rate_per_minute=keys.rate_per_minute,
+        processes=keys.processes,
         downloads=keys.downloads,
         budget_microusd=keys.budget_usd,
         daily_microusd=keys.daily_usd,

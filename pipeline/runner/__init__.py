@@ -18,6 +18,7 @@ from pipeline.inputs.darkroom import Darkroom
 from pipeline.ledger import LedgerWriter, Policy, Run, Server, address_of, hold
 from pipeline.manifest import Manifest, load_manifest
 from pipeline.money import format_usd, parse_usd
+from pipeline.produce import Halt
 from pipeline.report import Summary
 from pipeline.report.events import EventName
 from pipeline.runner.endpoint import check_sellers, configured
@@ -27,6 +28,8 @@ from pipeline.runner.planning import bounded, finder_of, plan_of
 from pipeline.runner.sellers import open_sellers, reach_of
 from pipeline.runner.shift import Shift, Tools
 from pipeline.runner.stop import Stop, asked_by_signals, in_thread, unless_stopped
+from pipeline.runner.task import Task
+from pipeline.runner.team import Team
 from pipeline.transport import DownloadTransport
 
 
@@ -45,17 +48,18 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
     """
     clock = clock or SystemClock()
     check_sellers(manifest.profiles, options.environment)
+    processes = options.processes_of(manifest)
     await anyio.to_thread.run_sync(prepare_output, options.output)
     _make_folder(options.ledger_path.parent)
     profile = manifest.profile
     async with AsyncExitStack() as stack:
         patience = Patience(options, clock)
 
-        async def hold_ledger() -> None:
+        async def hold_ledger() -> int:
             shared = options.shared or isinstance(options.ledger_path, Server)
-            stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}", shared=shared))
+            return stack.enter_context(hold(options.ledger_path, purpose=f"run of {manifest.name}", shared=shared))
 
-        await patience.have(hold_ledger)
+        lock = await patience.have(hold_ledger)
         ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
         finder = stack.enter_context(finder_of(manifest, options))
         options = await bounded(manifest, options, finder)
@@ -69,7 +73,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
                 poster=options.poster,
             )
         )
-        own_origin, allow_hosts = reach_of(opened)
+        own_origin, allow_hosts = reach_of([each.contact for each in opened])
         downloads = DownloadTransport(own_origin=own_origin, allow_hosts=allow_hosts)
         await stack.enter_async_context(downloads)
         inputs = await stack.enter_async_context(DownloadTransport(own_origin=None, allow_hosts=finder.allow_hosts))
@@ -83,6 +87,12 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
                 caps=options.caps_of(manifest),
             )
         )
+
+        def team(halt: Halt) -> Team:
+            contacts = tuple(each.contact for each in opened)
+            task = Task.of(manifest, options, run=begun, contacts=contacts, handle=ledger.run_handle)
+            return Team(task, processes, halt=halt, options=options, keep=(lock, ledger.run_handle), clock=clock)
+
         tools = Tools(
             ledger=ledger,
             run=begun,
@@ -91,7 +101,8 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
             clock=clock,
             finder=finder,
             darkroom=Darkroom(output=options.output, store=Store(options.output), transport=inputs),
-            experiences={each.profile.name: each.experience for each in opened},
+            experiences={each.contact.profile.name: each.experience for each in opened},
+            team=team if processes > 1 else None,
         )
         if options.log is not None:
             options.log(EventName.RUN_BEGUN, _facts(begun, options.budget_of(manifest)))

@@ -32,8 +32,16 @@ async def secure(output: Path, key: str, path: str, image: bytes) -> str:
 class Desk:
     """The producer's way to the download side: asks for leave, hands over what is bought."""
 
-    def __init__(self, *, output: Path, backlog: Backlog, queue: DeliveryQueue, captions: bool = False) -> None:
+    def __init__(
+        self, *, output: Path, backlog: Backlog, queue: DeliveryQueue, captions: bool = False, parts: int = 1
+    ) -> None:
+        """Say where to.
+
+        Args:
+            parts: The processes that buy for this run: each has about as much on order.
+        """
         self._output = output
+        self._parts = parts
         self._captions = captions
         self._room = Room(output)
         self._backlog = backlog
@@ -41,7 +49,7 @@ class Desk:
 
     async def admit(self) -> None:
         """Wait until one more picture can be fetched in time, and see that there is room for it."""
-        self._room.require(self._backlog.outstanding)
+        self._room.require(self._backlog.outstanding * self._parts)
         await self._backlog.admit()
 
     def release(self) -> None:

@@ -57,10 +57,14 @@ class Rescue:
         self._notice = notice
         self._captions = captions
 
-    async def fetch(self, whose: str) -> None:
-        """Fetch what another run bought and did not store, before anything new is bought; ask after its tasks."""
+    async def fetch(self, whose: str, *, own: bool = False) -> None:
+        """Fetch what another run bought and did not store, before anything new is bought; ask after its tasks.
+
+        Args:
+            own: This run's, too: a process of it ended early, and none buys any more.
+        """
         lefts, self.elsewhere = await self._ledger.adopt(
-            self._run, lambda wanted: self._places.in_output(wanted) is not None
+            self._run, lambda wanted: self._places.in_output(wanted) is not None, own=own
         )
         waiting = [
             Purchase(
@@ -80,6 +84,7 @@ class Rescue:
             self._run,
             [seller.name for seller in self._sellers if seller.desk is not None],
             lambda wanted: self._places.in_output(wanted) is not None,
+            own=own,
         )
         pictures = len(waiting) + len(tasks)
         if not pictures:

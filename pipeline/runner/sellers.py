@@ -2,20 +2,48 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from pipeline.catalog import Profile
 from pipeline.clock import Clock
 from pipeline.ledger import LedgerWriter
-from pipeline.produce import Desk, Seller, Shop
+from pipeline.produce import Desk, Lesson, Seller, Shop
 from pipeline.provider import ImagesClient, Poster, TaskClient
 from pipeline.runner.endpoint import Endpoint, open_endpoint
 from pipeline.runner.experience import Experience
+from pipeline.runner.part import Part
 from pipeline.transport import ApiTransport, TaskTransport
 from pipeline.transport.origins import parse_base_url
 
 #: What carries the key of the vendor's own API.
 TASK_KEY_HEADER = "x-key"
+
+
+def _as_it_is(poster: Poster) -> Poster:
+    return poster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """All that it takes to ask one provider; may be told to another process of the run.
+
+    Attributes:
+        rate_per_minute: The most requests started in a minute, of each model; None where nobody has said.
+        lessons: By model: what an earlier run found of its limits.
+    """
+
+    profile: Profile
+    endpoint: Endpoint
+    rate_per_minute: float | None = None
+    lessons: Mapping[str, Lesson] = field(default_factory=dict)
+
+    def divided(self, part: Part) -> Self:
+        """The same for one process of several, which all ask."""
+        rate = self.rate_per_minute
+        return replace(
+            self, rate_per_minute=None if rate is None else rate / part.of, lessons=part.lessons(self.lessons)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +54,7 @@ class Open:
         experience: Where what is learned of its limits is kept.
     """
 
-    profile: Profile
-    endpoint: Endpoint
+    contact: Contact
     seller: Seller
     experience: Experience
 
@@ -40,7 +67,7 @@ async def open_sellers(
     ledger: LedgerWriter,
     clock: Clock,
     rate_per_minute: int | None = None,
-    poster: Callable[[Poster], Poster] = lambda each: each,
+    poster: Callable[[Poster], Poster] = _as_it_is,
 ) -> AsyncIterator[list[Open]]:
     """Open them all, in their order.
 
@@ -55,24 +82,39 @@ async def open_sellers(
         opened = []
         for profile in profiles:
             endpoint = await stack.enter_async_context(open_endpoint(profile, environment))
-            shop, desk = await _shop(profile, endpoint, clock, stack, poster)
             experience = Experience(profile, environment, ledger=ledger, clock=clock)
-            seller = Seller(
-                name=profile.name,
-                shop=shop,
-                desk=desk,
-                prices_microusd=profile.prices,
+            contact = Contact(
+                profile=profile,
+                endpoint=endpoint,
                 rate_per_minute=profile.rate_per_minute if rate_per_minute is None else rate_per_minute,
                 lessons=await experience.lessons(),
             )
-            opened.append(Open(profile=profile, endpoint=endpoint, seller=seller, experience=experience))
+            seller = await stack.enter_async_context(open_seller(contact, clock=clock, poster=poster))
+            opened.append(Open(contact=contact, seller=seller, experience=experience))
         yield opened
 
 
-def reach_of(opened: Sequence[Open]) -> tuple[str, tuple[str, ...]]:
+@asynccontextmanager
+async def open_seller(
+    contact: Contact, *, clock: Clock, poster: Callable[[Poster], Poster] = _as_it_is
+) -> AsyncIterator[Seller]:
+    """Open one; see ``open_sellers``."""
+    async with AsyncExitStack() as stack:
+        shop, desk = await _shop(contact.profile, contact.endpoint, clock, stack, poster)
+        yield Seller(
+            name=contact.profile.name,
+            shop=shop,
+            desk=desk,
+            prices_microusd=contact.profile.prices,
+            rate_per_minute=contact.rate_per_minute,
+            lessons=contact.lessons,
+        )
+
+
+def reach_of(contacts: Sequence[Contact]) -> tuple[str, tuple[str, ...]]:
     """Where downloads may go although the address is private: the first provider's base URL, and other hosts."""
-    first, *others = opened
-    hosts = [host for each in opened for host in each.profile.allow_hosts]
+    first, *others = contacts
+    hosts = [host for each in contacts for host in each.profile.allow_hosts]
     hosts += [parse_base_url(each.endpoint.base_url).origin.authority for each in others]
     return first.endpoint.base_url, tuple(dict.fromkeys(hosts))
 

@@ -1,33 +1,35 @@
 """One run at work: the parts wired together, the one task group, the signals, and the count at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 
 import anyio
 import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool, taken
+from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.inputs import Finder
 from pipeline.inputs.darkroom import Darkroom
-from pipeline.job import Job
 from pipeline.ledger import LedgerWriter, Run
 from pipeline.manifest import Manifest
-from pipeline.produce import CHUNK, Halt, Order, Planner, Producer, Seller, Terms
+from pipeline.produce import Cause, Halt, Lesson, Order, Planner, Producer, Seller, Terms
 from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
 from pipeline.runner.closing import End, summarize
+from pipeline.runner.count import Count
 from pipeline.runner.desk import Desk, Ear, Recorder
 from pipeline.runner.experience import Experience
 from pipeline.runner.logged import LoggedBook
 from pipeline.runner.options import RunOptions
+from pipeline.runner.part import Part
 from pipeline.runner.places import Places
 from pipeline.runner.rescue import Rescue
 from pipeline.runner.stop import Stop
+from pipeline.runner.strangers import refuse_another_ledgers_pictures
+from pipeline.runner.team import Team
 from pipeline.wording import counted
 
 #: Orders ready to be bought, and purchases ready to be fetched, beyond those in hand: enough to keep both sides busy.
@@ -43,6 +45,7 @@ class Tools:
         finder: What looks at input images when rows are read; None where no row has any.
         darkroom: What makes them ready to be sent.
         experiences: By provider: where what is learned of its limits is kept.
+        team: Makes the other processes that buy and fetch in this one's stead; None: this one does.
     """
 
     ledger: LedgerWriter
@@ -53,6 +56,7 @@ class Tools:
     finder: Finder | None = None
     darkroom: Darkroom | None = None
     experiences: Mapping[str, Experience] = field(default_factory=dict)
+    team: Callable[[Halt], Team] | None = None
 
 
 class Shift:
@@ -68,9 +72,10 @@ class Shift:
         self._rescued = 0  # of an earlier run, and stored before the planner looked: it counts them as there
         self._afield = 0  # stored where this run does not look, or wanted there
         self._misplaced: list[str] = []
-        self.halt = Halt(options.on_cause)
+        self.halt = Halt(self._on_cause)
+        self._team: Team | None = None
         self._ear = Ear(options)
-        workers = manifest.limits.downloads
+        workers = options.downloads_of(manifest)
         self._backlog = Backlog(
             workers=workers, window_s=min(profile.window_s for profile in manifest.profiles), clock=tools.clock
         )
@@ -96,7 +101,11 @@ class Shift:
             sellers=tools.sellers,
             book=tools.ledger if options.log is None else LoggedBook(tools.ledger, options.log),
             delivery=Desk(
-                output=options.output, backlog=self._backlog, queue=self._queue, captions=manifest.embed_metadata
+                output=options.output,
+                backlog=self._backlog,
+                queue=self._queue,
+                captions=manifest.embed_metadata,
+                parts=options.part.of if options.part is not None else 1,
             ),
             halt=self.halt,
             clock=tools.clock,
@@ -138,11 +147,18 @@ class Shift:
                 group.start_soon(self._count)
                 try:
                     await self._rescue.fetch("an earlier run: fetched first")
-                    await self._refuse_another_ledgers_pictures()
+                    await refuse_another_ledgers_pictures(
+                        self._options.rows_of(self._manifest, self._tools.finder),
+                        self._options,
+                        ledger=self._tools.ledger,
+                        run=self._tools.run,
+                        places=self._places,
+                        halt=self.halt,
+                    )
                     await self._buy()
-                    await self._rescue.fetch("a run that died meanwhile: fetched now")
+                    await self._rescue_again()
                     await self._place()
-                    if not self._planner.finished and self._total is None:
+                    if not self.count.finished and self._total is None:
                         await self._count()  # what is left, for the summary
                 finally:
                     group.cancel_scope.cancel()
@@ -152,13 +168,19 @@ class Shift:
 
     def snapshot(self) -> Snapshot:
         """The run, now."""
-        producer, planner = self._producer, self._planner
-        total = self._total
-        if total is None and planner.finished:
-            total = planner.seen
-        return Snapshot(
+        now = self.count
+        return now.snapshot(
             elapsed_s=self._tools.clock.monotonic() - self._started,
-            total=total,
+            total=now.seen if self._total is None and now.finished else self._total,
+            budget_microusd=self._options.budget_of(self._manifest),
+            stopping=self.halt.called,
+        )
+
+    @property
+    def count(self) -> Count:
+        """How far this process is, with the others of its run that it has started."""
+        producer, planner = self._producer, self._planner
+        own = Count(
             seen=planner.seen,
             to_buy=planner.to_buy,
             bought=producer.bought,
@@ -168,10 +190,40 @@ class Shift:
             in_flight=producer.in_flight,
             queued=max(0, self._backlog.outstanding - producer.in_flight),
             spent_microusd=producer.spent_microusd,
-            budget_microusd=self._options.budget_of(self._manifest),
             waiting=producer.waiting or self._backlog.waiting,
-            stopping=self.halt.called,
+            finished=planner.finished,
         )
+        return own if self._team is None else own + self._team.count
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the buying besides."""
+        of_others = () if self._team is None else self._team.notes
+        return tuple(dict.fromkeys((*self._producer.notes, *of_others)))
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Why jobs were left as they were although buying went on."""
+        of_others = () if self._team is None else self._team.unserved
+        return tuple(dict.fromkeys((*self._producer.causes, *of_others)))
+
+    @property
+    def learned(self) -> Mapping[str, Mapping[str, Lesson]]:
+        """By provider and model: what was found of the limits."""
+        return self._producer.lessons if self._team is None else self._team.lessons
+
+    async def share(self, part: Part) -> None:
+        """Do one part of a run that another process began and will end."""
+        rate = self._tools.sellers[0].rate_per_minute
+        if rate is not None:  # a turn each, so that what all start together is the rate, too
+            with self.halt.interruptible():
+                await self._tools.clock.sleep(part.number / part.of * 60 / rate)
+        await self._buy()
+
+    def _on_cause(self, cause: Cause) -> None:
+        self._options.on_cause(cause)
+        if self._team is not None:
+            self._team.tell(cause)
 
     async def _obey(self, stop: Stop, leave_at_once: anyio.CancelScope) -> None:
         await stop.gently()
@@ -185,34 +237,25 @@ class Shift:
             counted = await anyio.to_thread.run_sync(self._manifest.count, abandon_on_cancel=True)
             self._total = counted if self._options.limit is None else min(counted, self._options.limit)
 
-    async def _refuse_another_ledgers_pictures(self) -> None:
-        """Buy nothing where a manifest that is new to this ledger finds its pictures there: they were paid for already.
-
-        The ledger was removed, or another one is meant. Only the first rows are looked for, as a sign of the rest.
-        """
-        with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
-            found = await anyio.to_thread.run_sync(self._taken)
-            strange = await self._tools.ledger.unaccounted(self._tools.run, [self._places.recorded(at) for at in found])
-            if strange:
-                self.halt.call(
-                    ExitCode.CONFIGURATION,
-                    f"{self._options.ledger_path} knows nothing of {strange[0]}, where this manifest's first rows want"
-                    f" their pictures ({len(strange)} found): if another ledger does, name it with --ledger, or put it"
-                    " back; to buy them once more, move them away",
-                )
-
-    def _taken(self) -> list[str]:
-        rows = islice(self._manifest.jobs(finder=self._tools.finder), min(self._options.limit or CHUNK, CHUNK))
-        return taken(self._options.output, (row.path for row in rows if isinstance(row, Job)))
+    async def _rescue_again(self) -> None:
+        """Take over what was left meanwhile, by other runs or by a process of this one."""
+        if self._team is not None and self._team.fell:
+            await self._rescue.fetch("a process of this run that ended early: fetched now", own=True)
+        else:
+            await self._rescue.fetch("a run that died meanwhile: fetched now")
 
     async def _buy(self) -> None:
         """Plan, buy and fetch, until all is settled."""
         self._rescued = self._ear.stored
+        if self._tools.team is not None:
+            self._team = self._tools.team(self.halt)
+            await self._team.work()
+            return
         async with anyio.create_task_group() as fetching:
             fetching.start_soon(partial(run_pool, self._queue, self._courier, crew=self._crew))
             send, receive = anyio.create_memory_object_stream[Order](ORDERS_AHEAD)
             async with anyio.create_task_group() as buying:
-                rows = islice(self._manifest.jobs(finder=self._tools.finder), self._options.limit)
+                rows = self._options.rows_of(self._manifest, self._tools.finder)
                 buying.start_soon(self._planner.work, rows, send)
                 for _ in range(self._options.concurrency_of(self._manifest)):
                     buying.start_soon(self._work, receive.clone())
@@ -244,26 +287,26 @@ class Shift:
 
     async def _close(self) -> Summary:
         """Hold as unknown what will not be answered, count everything, and end the run in the ledger."""
-        ledger, run, planner = self._tools.ledger, self._tools.run, self._planner
+        ledger, run, count = self._tools.ledger, self._tools.run, self.count
         await ledger.abandon(run)
         tally = await ledger.tally(run)
         here = [left for left in await ledger.unfetched(run) if self._places.in_output(left.wanted) is not None]
         unseen = sum(left.batch == run.batch and left.seen_by != run.id for left in here)
-        unread = 0 if planner.finished else max(unseen, (self._total or 0) - planner.seen)
+        unread = 0 if count.finished else max(unseen, (self._total or 0) - count.seen)
         waiting = min(unseen, unread)
         end = End(
             tally=tally,
             troubles=tuple(await ledger.troubles(run, limit=SHOWN_TROUBLES + 1)),
             unread=unread - waiting,
             waiting=waiting,
-            read_all=planner.finished or self._total is not None,
+            read_all=count.finished or self._total is not None,
             misplaced=tuple(self._misplaced),
             leftovers=max(0, len(here) - tally.bought - waiting),
-            causes=(*self.halt.causes, *(cause for cause in self._producer.causes if cause not in self.halt.causes)),
-            notes=(*self._producer.notes, *self._afar()),
+            causes=tuple(dict.fromkeys((*self.halt.causes, *self.causes))),
+            notes=(*self.notes, *self._afar()),
             elapsed_s=self._tools.clock.monotonic() - self._started,
         )
-        for name, lessons in self._producer.lessons.items():
+        for name, lessons in self.learned.items():
             if (experience := self._tools.experiences.get(name)) is not None:
                 await experience.keep(lessons)
         await ledger.end(run, exit_code=int(end.exit_code))

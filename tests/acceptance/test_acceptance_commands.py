@@ -174,7 +174,10 @@ async def test_export_gives_one_row_a_job_in_three_formats(workspace: Workspace,
 async def test_verify_is_0_when_all_is_proven(workspace: Workspace, simulator: Simulator) -> None:
     await workspace.run(workspace.manifest("One", "Two"))
     verified = await workspace.fluxbatch("ledger", "verify")
-    assert (verified.code, verified.out) == (0, "2 pictures and 2 attempts checked, $0.070 spent: all proven\n")
+    assert (verified.code, verified.out) == (
+        0,
+        "2 pictures and 2 attempts checked, $0.070 spent: all proven\n-> fluxbatch report\n",
+    )
 
 
 async def test_verify_is_5_when_a_picture_was_altered(workspace: Workspace, simulator: Simulator) -> None:

@@ -20,7 +20,16 @@ async def test_what_is_wrong_comes_with_its_remedy_and_the_exit_code_of_a_run(wo
     assert told.code == 78
     assert "FLUXBATCH_API_KEY is not set" in told.out
     assert "  -> export FLUXBATCH_API_KEY=" in told.out
-    assert told.out.splitlines()[-1] == "-> mend this, then: fluxbatch doctor"
+    assert told.out.splitlines()[-1] == "-> mend this, then: fluxbatch doctor --provider apiyi"
+
+
+async def test_what_comes_next_is_said_for_the_same_manifest_and_places(workspace: Workspace) -> None:
+    manifest = workspace.manifest("One", provider="simulator", file="my batch.yaml")
+    told = await workspace.fluxbatch("doctor", manifest, "--output", "pictures")
+    assert (told.code, told.out.splitlines()[-1]) == (0, "-> fluxbatch run 'my batch.yaml' --output pictures")
+    workspace.write("file", "")
+    told = await workspace.fluxbatch("doctor", manifest, "--output", "file")
+    assert told.out.splitlines()[-1] == "-> mend this, then: fluxbatch doctor 'my batch.yaml' --output file"
 
 
 async def test_a_manifest_says_which_provider_is_meant(workspace: Workspace) -> None:

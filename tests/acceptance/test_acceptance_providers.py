@@ -26,6 +26,7 @@ def submitted(workspace: Workspace) -> int:
     if not workspace.ledger.exists():
         return 0
     connection = apsw.Connection(str(workspace.ledger), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(5_000)  # it is busy for a moment when several processes open it
     try:
         found: Any = connection.execute(
             "SELECT count(*) FROM attempts WHERE money = 'reserved' AND submitted_at IS NOT NULL"

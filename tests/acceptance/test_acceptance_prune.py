@@ -13,7 +13,9 @@ async def test_pictures_go_only_when_told_twice_and_are_not_bought_again(
 ) -> None:
     manifest = workspace.manifest("One", "Two")
     await workspace.run(manifest)
-    assert (await workspace.fluxbatch("prune", "--older-than", "0")).out == "nothing to prune\n"
+    assert (await workspace.fluxbatch("prune", "--older-than", "0")).out == (
+        "nothing to prune\n-> fluxbatch prune --older-than 0 --pictures\n"
+    )
     said = await workspace.fluxbatch("prune", "--older-than", "0", "--pictures")
     assert "2 files of pictures: would go" in said.out
     assert said.out.splitlines()[-1] == "-> fluxbatch prune --older-than 0 --pictures --apply"

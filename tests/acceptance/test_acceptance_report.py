@@ -71,7 +71,7 @@ async def test_a_report_of_a_manifest_or_a_run_is_a_page_of_its_own(workspace: W
     run_id = (await workspace.run(second)).json["run_id"]
     for about, page in ((first, "report-one.html"), ("one", "report-one.html"), (run_id, f"report-{run_id}.html")):
         ended = await workspace.fluxbatch("report", about)
-        assert (ended.code, ended.out) == (0, f"output/{page}: 1 row\n"), ended.err
+        assert (ended.code, ended.out) == (0, f"output/{page}: 1 row\n-> fluxbatch ledger verify\n"), ended.err
         assert len(shown(workspace, page)["rows"]) == 1
     told = (await workspace.fluxbatch("report", "--json", "--contact-sheet", "sheet.png", "--to", "all.html")).json
     assert told == {

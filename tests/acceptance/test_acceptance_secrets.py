@@ -5,6 +5,7 @@
 
 import base64
 import json
+import os
 import signal
 from pathlib import Path
 from urllib.parse import quote
@@ -156,6 +157,11 @@ right, aiohttp.ClientSession._request = aiohttp.ClientSession._request, broken
 """
 
 
+def _first_of_the_path(workspace: Workspace) -> str:
+    """The bug's folder, before where a broken copy of the program may be."""
+    return os.pathsep.join(filter(None, (str(workspace.root / "bug"), os.environ.get("PYTHONPATH"))))
+
+
 _SAYS_ALL = 'RuntimeError(f"{method} {url} {dict(session.headers)} {options}")'
 _SHOWS_ALL = 'ValueError(f"{url!r}: {session.headers!r}")'
 _MISSES = "KeyError(session.headers.get('Authorization', str(url)))"
@@ -178,10 +184,55 @@ async def test_a_bug_tells_no_secret_with_or_without_its_traceback(
     await simulate(keys=frozenset({KEY}))
     (workspace.root / "bug").mkdir()
     workspace.write("bug/sitecustomize.py", _BUG.replace("{method}", method, 1).replace("{error}", error))
-    workspace.environment["PYTHONPATH"] = str(workspace.root / "bug")
+    workspace.environment["PYTHONPATH"] = _first_of_the_path(workspace)
     with anyio.fail_after(PATIENCE_S):
         async with workspace.started("run", workspace.manifest("One"), *words) as running:
             ended = await running.end()
     assert ended.code == 70, ended.err
     assert "a bug in fluxbatch" in ended.err
     assert ("Traceback (most recent call last)" in ended.err) == ("--debug" in words)
+
+
+#: The same in a process of a run's: a thread says the bare key first, to standard error, and then the error does.
+_TWICE = """
+import aiohttp, threading
+
+async def broken(session, method, url, **options):
+    if method == "POST":
+        error = RuntimeError(session.headers["Authorization"].split()[1])
+        thread = threading.Thread(target=fail, args=(error,))
+        thread.start()
+        thread.join()
+        raise error
+    return await right(session, method, url, **options)
+
+def fail(error):
+    raise error
+
+right, aiohttp.ClientSession._request = aiohttp.ClientSession._request, broken
+"""
+
+
+async def test_a_bug_in_a_process_of_a_run_tells_no_secret_and_stops_the_rest(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    simulator = await simulate(keys=frozenset({KEY}))
+    (workspace.root / "bug").mkdir()
+    workspace.write("bug/sitecustomize.py", _TWICE)
+    workspace.write("key", KEY).chmod(0o600)
+    del workspace.environment["FLUXBATCH_API_KEY"]
+    workspace.environment |= {
+        "PYTHONPATH": _first_of_the_path(workspace),
+        "FLUXBATCH_API_KEY_FILE": str(workspace.root / "key"),
+    }
+    words = ("--processes", "2", "--log-format", "json", "--debug")
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started("run", workspace.manifest(*map(str, range(8))), *words) as running:
+            ended = await running.end()
+    assert ended.code == 70, ended.err
+    told = [json.loads(line) for line in ended.err.splitlines()]
+    said = "\n".join(str(event.get("message")) for event in told)
+    assert "a bug in fluxbatch: RuntimeError: ..." in said
+    assert "Exception in thread" in said, "what Python says by itself comes whole, too"
+    assert ", in broken" in said
+    assert simulator.bill.requests == 0

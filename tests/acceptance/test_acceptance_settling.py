@@ -23,7 +23,10 @@ async def test_what_was_not_billed_is_bought_by_the_next_run(workspace: Workspac
     manifest = await unknown(workspace)
     key = workspace.row(LOST).key
     settled = await workspace.fluxbatch("ledger", "resolve", key[:8], "--not-billed")
-    assert (settled.code, settled.out) == (0, f"{key[:12]}: $0.035: not billed: the next run buys it\n")
+    assert (settled.code, settled.out) == (
+        0,
+        f"{key[:12]}: $0.035: not billed: the next run buys it\n-> fluxbatch ledger verify\n",
+    )
     assert (await workspace.fluxbatch("ledger", "verify")).code == 0
     again = await workspace.run(manifest)
     assert (again.code, again.json["stored"], again.json["reused"]) == (0, 1, 1)
@@ -48,9 +51,9 @@ async def test_a_loss_left_open_by_its_resend_needs_a_second_word(workspace: Wor
     resent = await workspace.run(manifest, "--resend-unknown")
     assert (resent.code, resent.json["stored"], resent.json["manifest_unknown_usd"]) == (0, 1, "0.035")
     settled = await workspace.fluxbatch("ledger", "resolve", "--unknown", "--billed")
-    assert settled.out.endswith("billed; the job is stored\n")
+    assert settled.out.endswith("billed; the job is stored\n-> fluxbatch ledger verify\n")
     nothing = await workspace.fluxbatch("ledger", "resolve", "--unknown", "--billed")
-    assert (nothing.code, nothing.out) == (0, "no money is unknown\n")
+    assert (nothing.code, nothing.out) == (0, "no money is unknown\n-> fluxbatch ledger verify\n")
 
 
 async def test_what_is_not_said_is_asked_for(workspace: Workspace, simulator: Simulator) -> None:

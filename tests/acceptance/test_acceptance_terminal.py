@@ -1,47 +1,15 @@
 """What a person watches: a live display on a terminal, plain lines elsewhere."""
 
-import os
-import pty
 import re
 import signal
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.acceptance.conftest import Simulate
+from tests.acceptance.screen import FakeScreen
 from tests.acceptance.stage import PATIENCE_S, Workspace, until
-
-
-class FakeScreen:
-    """The far end of a pseudo-terminal: what a command writes there, and what a person types."""
-
-    def __init__(self, told: list[bytes]) -> None:
-        self.told = told
-        self._near, self.terminal = pty.openpty()
-        os.set_blocking(self._near, False)
-        self._seen = b""
-
-    def close(self) -> None:
-        self.text()
-        self.told.append(self._seen)
-        os.close(self._near)
-        os.close(self.terminal)
-
-    def text(self) -> str:
-        """Everything written so far."""
-        try:
-            while piece := os.read(self._near, 65536):
-                self._seen += piece
-        except (BlockingIOError, OSError):
-            pass
-        return self._seen.decode(errors="replace")
-
-    def plain(self) -> str:
-        """The same without colours and movements."""
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.text())
-
-    def type(self, words: str) -> None:
-        os.write(self._near, words.encode())
 
 
 async def test_a_terminal_shows_live_what_is_bought_stored_in_flight_queued_and_spent(
@@ -168,4 +136,58 @@ async def test_each_command_on_the_way_ends_with_the_next_one(workspace: Workspa
     assert planned.out.splitlines()[-1] == told
     ran = await workspace.fluxbatch("run", manifest, *terms)
     assert ran.out.splitlines()[-1].endswith("fluxbatch ledger verify --output 'my pictures'")
-    assert (await workspace.fluxbatch("ledger", "verify", "--output", "my pictures")).code == 0
+    places = "--output 'my pictures'"
+    for words, following in (
+        (("ledger", "verify"), f"-> fluxbatch report {places}"),
+        (("ledger", "spend"), f"-> fluxbatch report {places}"),
+        (("ledger", "resolve", "--unknown", "--billed"), f"-> fluxbatch ledger verify {places}"),
+        (("report",), f"-> fluxbatch ledger verify {places}"),
+        (("status",), f"-> fluxbatch ledger verify {places}"),
+        (("prune",), f"-> fluxbatch prune --older-than 30 --pictures {places}"),
+        (("prune", "--apply"), f"-> fluxbatch ledger verify {places}"),
+    ):
+        ended = await workspace.fluxbatch(*words, "--output", "my pictures")
+        assert (ended.code, ended.out.splitlines()[-1]) == (0, following)
+        assert "->" not in (await workspace.fluxbatch(*words, "--output", "my pictures", "--json")).out
+
+
+@pytest.mark.parametrize(
+    ("prompts", "keys", "following"),
+    [
+        (["[fault:lost]"], {}, "fluxbatch reconcile"),
+        (["[fault:lost]"], {"provider": "simulator"}, "fluxbatch ledger resolve --unknown --billed (or --not-billed)"),
+        (["[fault:moderated]"], {}, "fluxbatch report"),
+        (["One", "Two"], {"limits": {"budget_usd": 0.04}}, "fluxbatch run MANIFEST"),
+    ],
+)
+async def test_status_ends_with_what_its_states_want(
+    workspace: Workspace, simulate: Simulate, prompts: list[str], keys: dict[str, Any], following: str
+) -> None:
+    if "provider" not in keys:
+        await simulate()
+    await workspace.run(workspace.manifest(*prompts, **{"limits": {"budget_usd": 1}} | keys))
+    assert (await workspace.fluxbatch("status")).out.splitlines()[-1] == f"-> {following}"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+async def test_what_is_listed_reads_well_in_every_width(workspace: Workspace, width: int) -> None:
+    workspace.environment |= {"TERM": "xterm-256color", "COLUMNS": str(width)}
+    manifest = workspace.manifest("One", name="spring", edition="2026-11-25", provider="simulator")
+    assert (await workspace.run(manifest, "--budget", "1")).code == 0
+    whole = {
+        ("plan", manifest, "--budget", "1", "--output", "other"): ("flux-kontext-pro", "$0.035", "$0.005 (12.5 %)"),
+        ("status",): ("spring / 2026-11-25 (simulated)", "1 stored", "$0.035"),
+        ("ledger", "spend", "--by", "model"): ("flux-kontext-pro (pretend)", "12.5 %", "$0.035"),
+        ("models",): ("$0.035 at apiyi",),
+        ("ratios",): ("ultrawide_wallpaper", "1024 x 1024"),
+    }
+    for words, told in whole.items():
+        screen = FakeScreen(workspace.told)
+        try:
+            assert (await workspace.fluxbatch(*words, stdout=screen.terminal)).code == 0
+            lines = screen.plain().splitlines()
+        finally:
+            screen.close()
+        assert all(len(line) <= width for line in lines if not line.startswith("->"))
+        for each in told:
+            assert any(each in line for line in lines), (words, each)

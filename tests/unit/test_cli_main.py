@@ -2,8 +2,9 @@
 
 import json
 import logging
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,15 @@ from pipeline.errors import (
 )
 
 Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """What a run leaves ignored at its end is heard again: processes that later tests start would inherit it."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def commands(work: Callable[[], int | None]) -> Callable[[], typer.Typer]:

@@ -69,7 +69,8 @@ def test_a_busy_month_fits_80_columns() -> None:
         for n in (0, 1)
         for model in ("flux-kontext-max", "flux-kontext-pro")
     )
-    table = shown(lines=lines).splitlines()[1:]
+    *table, following = shown(lines=lines).splitlines()[1:]
+    assert following == "-> fluxbatch ledger spend --by provider --ledger x.db"
     assert all(len(each) <= 80 for each in table)
     assert [each.split()[0] for each in table[2:]] == [
         "2026-11-23", "flux-kontext-max", "flux-kontext-pro", "2026-11-24", "flux-kontext-max", "flux-kontext-pro",
@@ -113,7 +114,8 @@ def test_the_first_line_says_whether_they_agree() -> None:
 
 
 def test_what_is_nobodys_task_stands_at_the_end() -> None:
-    *_, pairs, under_way, others = shown(by_time=1, by_name=23, under_way=2, width=200).splitlines()
+    *_, pairs, under_way, others, following = shown(by_time=1, by_name=23, under_way=2, width=200).splitlines()
     assert pairs == "1 of 24 pairs told by model and time, the others by request id"
     assert under_way == "2 requests under way, not compared: look again when they have ended"
+    assert following.startswith("-> fluxbatch ")
     assert others.endswith("which are not compared: 3 a-language-model $0.005")

@@ -1,11 +1,12 @@
 """How results look in a terminal."""
 
+import re
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from pipeline.cli.tables import show_summary, table
+from pipeline.cli.tables import say, show_summary, table
 from pipeline.errors import ExitCode
 from tests.unit.report_samples import summary
 
@@ -46,6 +47,58 @@ def test_a_long_cell_is_folded_and_not_cut() -> None:
     out.print(table([("prompt", "left")], [("abcdefghij" * 5,)]))
 
     assert text(out).replace("\n", "").replace(" ", "").endswith("abcdefghij" * 5)
+
+
+COLUMNS = [("manifest", "left"), ("last run", "left"), ("jobs", "left"), ("spent", "right"), ("unknown", "right")]
+ROWS = [
+    ("spring-campaign / 2026-11-25", "2026-11-25 12:37", "8 stored, 12 failed", "$0.280", "$0.000"),
+    ("first (simulated)", "", "1 planned", "$0.000", "$0.000"),
+]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_table_that_does_not_fit_gives_each_row_lines_of_its_own(terminal: bool) -> None:
+    out = console(width=60, terminal=terminal)
+
+    out.print(table(COLUMNS, ROWS, title="Runs"))
+
+    assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in text(out).splitlines()] == [
+        "Runs",
+        "spring-campaign / 2026-11-25",
+        "  last run 2026-11-25 12:37 · jobs 8 stored, 12 failed",
+        "  spent $0.280 · unknown $0.000",
+        "first (simulated)",
+        "  jobs 1 planned · spent $0.000 · unknown $0.000",
+    ]
+
+
+@pytest.mark.parametrize("width", [96, 200])
+def test_a_table_that_fits_is_one(width: int) -> None:
+    out = console(width=width)
+
+    out.print(table(COLUMNS, ROWS))
+
+    assert len(text(out).splitlines()) == 4
+
+
+def test_nothing_is_split_where_it_can_be_told_whole() -> None:
+    for width in range(30, 100):
+        out = console(width=width)
+        out.print(table(COLUMNS, ROWS))
+        lines = text(out).splitlines()
+        assert all(len(line) <= width for line in lines)
+        for cell in ("spring-campaign / 2026-11-25", "2026-11-25 12:37", "8 stored, 12 failed", "$0.280"):
+            assert any(cell in line for line in lines)
+
+
+def test_a_sentence_goes_on_below_its_start_on_a_terminal_and_is_one_line_elsewhere() -> None:
+    shown, piped = console(width=30, terminal=True), console(width=30)
+
+    for each in (shown, piped):
+        say(each, "one two three four five six seven", label="  for   ")
+
+    assert text(shown).splitlines() == ["  for   one two three four", "        five six seven"]
+    assert text(piped).splitlines() == ["  for   one two three four five six seven"]
 
 
 def test_a_summary_is_never_wrapped_so_that_its_commands_can_be_copied() -> None:

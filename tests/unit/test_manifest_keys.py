@@ -5,10 +5,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from pipeline.catalog import profiles
 from pipeline.errors import ManifestError
 from pipeline.manifest import Limits, json_schema, load_manifest
+from pipeline.manifest.schema import JobKeys, LimitsKeys, LogKeys, ProviderKeys
 from tests.unit.manifest_writing import HEAD, NOON, load, made, only_problem, problems
 
 JOBS_FOLDER = Path(__file__).parents[2] / "jobs"
@@ -77,6 +79,35 @@ def test_the_demo_shows_twelve_pictures_and_needs_no_key() -> None:
 def test_the_schema_file_is_what_the_models_say() -> None:
     written = (JOBS_FOLDER / "manifest.schema.json").read_text("utf-8")
     assert written == json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+#: What JSON schema calls a bound, by what the models call it.
+BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
+
+
+@pytest.mark.parametrize("keys", [LimitsKeys, ProviderKeys, LogKeys, JobKeys], ids=lambda keys: keys.__name__)
+def test_the_schema_has_every_bound_that_is_checked(keys: type[BaseModel]) -> None:
+    """Those of keys that may be left out stood there as ge and le, which no editor knows."""
+    properties = json_schema()["$defs"][keys.__name__]["properties"]
+    for name, field in keys.model_fields.items():
+        checked = {
+            BOUNDS[bound]: getattr(rule, bound) for rule in field.metadata for bound in BOUNDS if hasattr(rule, bound)
+        }
+        assert {bound: properties[name].get(bound) for bound in checked} == checked
+
+
+def test_the_schema_speaks_json_schema_alone() -> None:
+    provider = json_schema()["$defs"]["ProviderKeys"]["properties"]
+    assert provider["window_s"] == {
+        "description": "How long a result's URL lives, in seconds.",
+        "exclusiveMinimum": 0,
+        "maximum": 86_400,
+        "type": "number",
+    }
+    assert provider["allow_hosts"]["maxItems"] == 100
+    assert "maxLength" not in provider["allow_hosts"]
+    told = json.dumps(json_schema())
+    assert [word for word in ("ge", "le", "gt", "lt", "max_length", "min_length") if f'"{word}":' in told] == []
 
 
 def test_the_schema_describes_every_key() -> None:
