@@ -15,6 +15,8 @@ from pipeline.ledger import BatchName, JobState, Known, Ledger, Policy
 from pipeline.manifest import Manifest
 from pipeline.money import format_usd, saving_percent
 
+#: Rows that do not fit, told one by one.
+SHOWN_PROBLEMS = 20
 _CHUNK = 1_000
 _UNSEEN = Known(state=None, passing=False, in_last_run=False)
 
@@ -45,7 +47,8 @@ class Plan:
         again: Rows to buy once more, because they failed for a passing reason or an option says so.
         kept: Rows whose picture is stored, bought and waiting to be fetched, or the same as an earlier row.
         held: Rows that stay as they are: refused, unknown, lost or spoiled.
-        unfit: Rows of rows files that make no job.
+        unfit: Rows that make no job.
+        problems: Why, of the first of them, with the place of each.
         resends_microusd: What lost answers may cost once more, where the manifest says so.
         committed_microusd: Spent, unknown and reserved by this manifest and edition so far.
         credit_factor: What a dollar topped up is credited as, by the profile.
@@ -66,6 +69,7 @@ class Plan:
     concurrency: int
     credit_factor: Decimal
     resends_microusd: int = 0
+    problems: tuple[str, ...] = ()
 
     @property
     def to_buy(self) -> int:
@@ -122,6 +126,7 @@ class Plan:
             "kept": self.kept,
             "held": self.held,
             "unfit": self.unfit,
+            "problems": list(self.problems),
             "models": [
                 {
                     "model": line.model,
@@ -189,7 +194,7 @@ def make_plan(
     counts: Counter[str] = Counter()
     bought: Counter[str] = Counter()
     wanted: dict[tuple[str, str], _Keys] = {}
-    in_last_run = 0
+    in_last_run, problems = 0, list[str]()
     batch = BatchName(manifest=manifest.name, edition=manifest.edition, simulated=manifest.profile.simulated)
     for row, known in _held_against(islice(manifest.jobs(placed=False, finder=finder), limit), batch, ledger):
         in_last_run += known.in_last_run
@@ -198,6 +203,8 @@ def make_plan(
             wanted.setdefault((verdict, row.request.model), _Keys()).add(row.key)
         else:
             counts[verdict] += 1
+            if isinstance(row, UnfitRow) and len(problems) < SHOWN_PROBLEMS:
+                problems.append(f"{row.source}: {row.message}")
     for (verdict, model), keys in wanted.items():
         different = keys.different()
         counts[verdict] += different
@@ -215,6 +222,7 @@ def make_plan(
         kept=counts["kept"],
         held=counts["held"],
         unfit=counts["unfit"],
+        problems=tuple(problems),
         models=tuple(_cost(manifest, model, pictures) for model, pictures in sorted(bought.items())),
         committed_microusd=ledger.committed(batch) if ledger else 0,
         budget_microusd=budget_microusd,

@@ -28,6 +28,10 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
     console = stdout_console()
     edition = f" / {plan.edition}" if plan.edition else ""
     say(console, f"{plan.manifest}{edition}: {_counts(plan)}", style="bold")
+    for problem in plan.problems:
+        say(console, f"  {plain(problem)}")
+    if plan.unfit > len(plan.problems):
+        say(console, f"  and {plan.unfit - len(plan.problems):,} more: fluxbatch check {shlex.quote(str(path))}")
     if plan.to_buy:
         console.print(_costs(plan))
     for line in (*_money(plan), *_other_caps(manifest)):

@@ -1,5 +1,6 @@
 """The only module that fetches input images: through the guarded downloader, into the store, within bounds."""
 
+import errno
 import hashlib
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Protocol
 import anyio
 import anyio.to_thread
 
+from pipeline.errors import OutputError, StorageError
 from pipeline.inputs.decoding import MAX_BYTES
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.store import Store
@@ -19,6 +21,7 @@ WITHIN_S = 120.0
 AT_ONCE = 8
 #: A fetch that breaks off is begun anew; it costs nothing.
 _TRIES = 3
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -35,6 +38,8 @@ async def fetch(url: str, transport: Downloader, store: Store) -> tuple[Path, st
 
     Raises:
         InputError: It cannot be had, or is too large.
+        OutputError: The store cannot be written to, because of where it is.
+        StorageError: The disk is full.
     """
     for tried in range(1, _TRIES + 1):
         try:
@@ -65,6 +70,18 @@ async def _fetch_once(url: str, transport: Downloader, store: Store) -> tuple[Pa
 
 
 async def _keep(download: Download, store: Store) -> tuple[Path, str]:
+    try:
+        return await _pour(download, store)
+    except TimeoutError:  # the network's, and an OSError only by its class
+        raise
+    except OSError as error:
+        told = f"{store.folder}: input images cannot be kept there ({error.strerror or error})"
+        if error.errno in _FULL:
+            raise StorageError(told, remedy="free some space, then run again") from error
+        raise OutputError(told, remedy="move what is in the way, or choose another folder with --output") from error
+
+
+async def _pour(download: Download, store: Store) -> tuple[Path, str]:
     part = await anyio.to_thread.run_sync(store.spare)
     digest, size = hashlib.sha256(), 0
     try:

@@ -34,7 +34,7 @@ def known_profiles(path: Path | None = None) -> Mapping[str, Profile]:
     """
     file = path or profiles_path()
     text = _read(file)
-    if text is None:
+    if text is None or not text.strip():
         return profiles()
     root = parse(text, str(file))
     complaints = Complaints(str(file))

@@ -110,7 +110,7 @@ class Counters:
         assert counter.cause is not None, "its breaker is open"  # noqa: S101
         if any(other.cause is None for other in self.all):
             name, message = counter.seller.name, counter.cause.message
-            self.notes.append(f"{name} was left out for the rest of this run, and the next served: {message}")
+            self.notes.append(f"{name} was left out for the rest of this run: {message}")
             return
         for each in self.all:
             if each.cause is not None:

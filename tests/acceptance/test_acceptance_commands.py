@@ -111,6 +111,10 @@ async def test_check_lists_rows_that_make_no_job(workspace: Workspace) -> None:
     assert "rows.jsonl:2: " in checked.err
     assert "rows.jsonl:3: " in checked.err
     assert "1 job, 2 rows do not fit" in checked.out
+    planned = await workspace.fluxbatch("plan", "batch.yaml")
+    told = await workspace.fluxbatch("plan", "batch.yaml", "--json")
+    assert len(told.json["problems"]) == 2
+    assert all(f"  {problem}" in planned.out for problem in told.json["problems"])
 
 
 async def test_schema_is_the_one_beside_the_examples(workspace: Workspace) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
+from pipeline.errors import OutputError
 from pipeline.inputs import Finder, Found, InputError, Seen, Store
 from pipeline.inputs.darkroom import Darkroom
 from pipeline.inputs.decoding import MAX_BYTES
@@ -114,6 +115,21 @@ async def test_what_is_no_picture_or_too_large_or_gone_is_told_and_leaves_nothin
     kept = [path for path in (tmp_path / ".inputs").rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in kept) < 1_000
     assert not [path for path in kept if path.suffix == ".part"]
+
+
+@pytest.mark.parametrize("link", [False, True])
+async def test_a_store_that_cannot_be_made_is_told_with_its_place(
+    site: Site, finder: Finder, tmp_path: Path, *, link: bool
+) -> None:
+    site.bodies["a"] = picture("red")
+    store = tmp_path / ".inputs"
+    if link:
+        store.symlink_to(tmp_path / "nowhere" / "at all")
+    else:
+        store.write_text("in the way")
+    with pytest.raises(OutputError, match=r"\.inputs: input images cannot be kept there") as caught:
+        await find(finder, f"{site.origin}/a")
+    assert "--output" in (caught.value.remedy or "")
 
 
 async def test_a_server_that_is_busy_is_asked_again(site: Site, finder: Finder) -> None:

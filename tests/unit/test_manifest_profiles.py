@@ -69,6 +69,7 @@ def test_a_profile_extends_one_before_it(tmp_path: Path) -> None:
 
 def test_without_a_file_there_are_the_built_in_ones(tmp_path: Path) -> None:
     assert known_profiles(tmp_path / "none.yaml") == profiles()
+    assert known_profiles(kept(tmp_path, "\n")) == profiles()
 
 
 def test_the_file_is_where_the_system_keeps_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

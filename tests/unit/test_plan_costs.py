@@ -96,6 +96,7 @@ def test_the_plan_as_plain_values() -> None:
         "kept": 2,
         "held": 1,
         "unfit": 1,
+        "problems": [],
         "models": [
             {"model": PRO, "pictures": 8, "cost_usd": "0.280", "official_usd": "0.320"},
             {"model": MAX, "pictures": 2, "cost_usd": "0.140", "official_usd": "0.160"},
