@@ -137,7 +137,7 @@ async def test_an_export_that_cannot_be_written_is_73(workspace: Workspace, simu
         ("run", "batch.yaml", "--buget", "5"),
         ("run", "batch.yaml", "--budget", "five"),
         ("run", "batch.yaml", "--concurrency", "0"),
-        ("run", "batch.yaml", "--ledger", "postgresql://server/ledger"),
+        ("run", "batch.yaml", "--ledger", "mysql://server/ledger"),
         ("ledger", "export", "--format", "xlsx"),
         ("ledger", "export", "--format", "parquet"),
         ("simulate", "--fault", "nonsense=0.5"),
