@@ -77,7 +77,7 @@ def _opened(path: Path) -> Connection:
 def _begun(connection: Connection, manifest: Manifest) -> Run:
     connection.execute("BEGIN IMMEDIATE")
     identity = (manifest.name, manifest.edition, True)
-    number, batch = begin(
+    number, batch, _ = begin(
         connection,
         run_id="20270115T080000-abcdef",
         batch=identity,

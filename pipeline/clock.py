@@ -22,6 +22,11 @@ class Clock(Protocol):
         ...
 
 
+def uptime() -> float:
+    """Seconds since this machine was started, those in which it or this process slept included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class SystemClock:
     """The machine's own clocks."""
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pipeline.ratio import Ratio
@@ -104,6 +104,7 @@ class Job:
         path: Where the picture goes: relative to the output folder, with ``/``, without a suffix (the bytes decide it).
         source: Where it was written, ``file:line``, for messages.
         found_at: Where the input images were found, in order: absolute paths or URLs. The key holds their digests.
+        placement: The ledger's number for the place, where that is known before; else it is found.
         follows: The input's shape, which a picture that asks for none follows; None where it is beyond what is drawn.
     """
 
@@ -115,11 +116,16 @@ class Job:
     source: str
     found_at: tuple[str, ...] = ()
     follows: Ratio | None = None
+    placement: int | None = None
 
     @property
     def shape(self) -> Ratio | None:
         """What the picture's shape is held against: the ratio asked for, or else the input's."""
         return self.request.ratio or self.follows
+
+    def at(self, placement: int) -> Self:
+        """The same, at a place that the ledger has a number for."""
+        return replace(self, placement=placement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

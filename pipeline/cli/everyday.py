@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli.cron_commands import cron_app
 from pipeline.cli.exchange_commands import export_app, import_app
+from pipeline.cli.fleet_commands import fleet_app
 from pipeline.cli.options import Debug, Json, LedgerFile, Output, ProviderName, ledger_path, same_places
 
 
@@ -20,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(cron_app, name="cron")
     app.add_typer(import_app, name="import")
     app.add_typer(export_app, name="export")
+    app.add_typer(fleet_app, name="fleet")
     for catalog in (models, ratios, schema):
         app.command()(catalog)
 

@@ -69,7 +69,7 @@ def run_manifests(
         err = Console(stderr=True, highlight=False)
         options = speaking(options, err, quiet=quiet, log_json=log_json, file=file)
         if not yes and not log_json and sys.stdin.isatty() and err.is_terminal:
-            options = replace(options, confirm=partial(_confirm, err))
+            options = replace(options, confirm=partial(ask_to_spend, err))
         people = err if json or quiet else Console(highlight=False)
         out = None if log_json and people is err else people
         batch = _Batch(options, out=out, quiet=quiet, showing=showing)
@@ -224,7 +224,8 @@ def _load(paths: list[Path]) -> list[Manifest]:
     return [load_manifest(path) for path in paths]
 
 
-async def _confirm(console: Console, plan: Plan) -> bool:
+async def ask_to_spend(console: Console, plan: Plan) -> bool:
+    """Ask a person whether to go on without a budget."""
     pictures = f"{plan.to_buy:,} picture{'s' if plan.to_buy != 1 else ''}"
     cost = format_usd(plan.worst_case_microusd)
     console.print(f"No budget is set. This run would buy {pictures} for at most ${cost}, and not a cent more.")

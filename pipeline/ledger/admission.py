@@ -206,6 +206,15 @@ def _unfit(row: UnfitRow) -> str:
     return f"{row.source}: {row.message}"
 
 
+def _own_place(row: Job | UnfitRow, equals: list[_Place], run: Run) -> tuple[_Place | None, bool]:
+    """A row's placement, None where it is new, and whether this run has seen an equal row before."""
+    if isinstance(row, Job) and row.placement is not None:
+        place: _Place | None = next(each for each in equals if each.placement == row.placement)
+    else:
+        place = next((each for each in equals if each.run != run.id), None)
+    return place, any(each.run == run.id for each in equals if each is not place)
+
+
 def _placements(
     connection: Connection,
     run: Run,
@@ -223,8 +232,7 @@ def _placements(
         known = jobs[row.key]
         equals = places[known.job]
         seen = None if known.elsewhere(connection, run, alive) else known.seen_attempt
-        place = next((each for each in equals if each.run != run.id), None)
-        duplicate = any(each.run == run.id for each in equals)
+        place, duplicate = _own_place(row, equals, run)
         if place is None:
             number = next(new)
             place = _Place(number, None, run.id, duplicate)

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 
+from pipeline.clock import uptime
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger.states import JobState
 
@@ -110,6 +112,17 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a run does of a fleet's work.
+
+    Attributes:
+        shard: The ledger's number for the shard it buys; None for one that submits them.
+    """
+
+    shard: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run that has begun: what it counts its money in.
 
@@ -154,10 +167,20 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """The right to send one request: durable, its price counted against every budget."""
+    """The right to send one request: durable, its price counted against every budget.
+
+    Attributes:
+        good_until: By ``clock.uptime``: from then on another run may have taken it for given up.
+    """
 
     attempt: int
     price_microusd: int
+    good_until: float = inf
+
+    @property
+    def is_late(self) -> bool:
+        """Whether no request may be sent for it any more: this machine or process slept, or the ledger was away."""
+        return uptime() > self.good_until
 
 
 class HeldForPerson:

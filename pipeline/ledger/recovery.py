@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from pipeline.errors import LedgerBusyError
+from pipeline.errors import LedgerBusyError, UsageError
 from pipeline.ledger import reading, steps
 from pipeline.ledger.hands import Alive
-from pipeline.ledger.records import Caps, Unfetched
+from pipeline.ledger.records import Caps, Share, Unfetched
 from pipeline.ledger.sql import Connection
 
 
@@ -21,19 +21,25 @@ def begin(
     caps: Caps,
     at: float,
     alive: Alive,
-) -> tuple[int, int]:
+    share: Share | None = None,
+) -> tuple[int, int, float]:
     """Record that a run begins; what dead runs left under way is held as unknown (D).
 
     Args:
         batch: Manifest, edition, and whether its money is make-believe.
         alive: Whether the run of that id is on.
+        share: What it does of a fleet's work, which only a ledger on a server has.
 
     Returns:
-        The ledger's numbers for the run and for its batch.
+        The ledger's numbers for the run and for its batch, and the seconds it has to wait before it looks at what an
+        earlier run of its shard left: that one may still start a request.
 
     Raises:
         LedgerBusyError: A run of the same manifest and edition is on.
+        UsageError: A share, of a ledger that is a file.
     """
+    if share is not None:
+        raise UsageError("a fleet's ledger is on a server", remedy="--ledger postgresql://HOST/DATABASE")
     bury_dead(connection, at=at, alive=alive)
     connection.execute(
         "INSERT INTO batches (manifest, edition, simulated) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", batch
@@ -48,7 +54,7 @@ def begin(
         "INSERT INTO runs (run_id, batch, provider, started_at, caps) VALUES (?, ?, ?, ?, ?) RETURNING id",
         (run_id, number, provider, at, caps_told(caps)),
     ).get
-    return int(run), int(number)
+    return int(run), int(number), 0.0
 
 
 def already_on(manifest: str, run_id: str) -> LedgerBusyError:

@@ -25,6 +25,7 @@ from pipeline.ledger.records import (
     Policy,
     Reservation,
     Run,
+    Share,
     Submitted,
     Tally,
     Trouble,
@@ -60,14 +61,25 @@ class LedgerWriter:
         self._committer.close()
         self._life.close()
 
-    async def begin(self, *, manifest: str, edition: str, provider: str, simulated: bool, caps: Caps) -> Run:
+    async def begin(
+        self,
+        *,
+        manifest: str,
+        edition: str,
+        provider: str,
+        simulated: bool,
+        caps: Caps,
+        share: Share | None = None,
+    ) -> Run:
         """Record that a run begins; what dead runs left under way is held as unknown (D).
 
-        A writer has one run at a time: an earlier one of its own is over, whatever it left.
+        A writer has one run at a time: an earlier one of its own is over, whatever it left. A run that takes a shard
+        over returns only when the one before it can start no request any more.
 
         Raises:
-            LedgerBusyError: A run of the same manifest and edition is on.
+            LedgerBusyError: A run of the same manifest and edition is on; or of the same shard, or that is done.
             StorageError: The disk has no room to hold for the ledger.
+            UsageError: A share of a fleet's work, of a ledger that is a file.
         """
         at = self._clock.wall()
         run_id = datetime.fromtimestamp(at).astimezone().strftime("%Y%m%dT%H%M%S") + "-" + secrets.token_hex(3)
@@ -79,8 +91,11 @@ class LedgerWriter:
             caps=caps,
             at=at,
             alive=self._alive,
+            share=share,
         )
-        number, batch = await self._do(self._life.beginning(step, run_id=run_id, purpose=f"run of {manifest}"))
+        number, batch, wait_s = await self._do(self._life.beginning(step, run_id=run_id, purpose=f"run of {manifest}"))
+        if wait_s > 0:
+            await self._clock.sleep(wait_s)
         return Run(
             id=number, run_id=run_id, batch=batch, manifest=manifest, edition=edition, simulated=simulated, caps=caps
         )
@@ -132,6 +147,18 @@ class LedgerWriter:
             provider=provider,
         )
         return await self._do_if_room(step)
+
+    async def turn(self, scope: str, *, per_minute: float) -> float:
+        """Take the next turn among all that ask for the same, by the server's clock; only for a ledger on a server.
+
+        Args:
+            scope: Whose rate it is, and of what.
+            per_minute: How many turns there are; they come one by one, without bursts (generic cell rate).
+
+        Returns:
+            In how many seconds it is one's turn.
+        """
+        return await self._do(lambda connection: connection.call("SELECT take_turn(%s, %s)", scope, 60 / per_minute))
 
     async def submit(self, reservation: Reservation, *, task: str, polling_url: str, submitted_at: float) -> None:
         """K: the provider has taken the task; see ``tasks.submit``."""

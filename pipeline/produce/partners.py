@@ -1,6 +1,6 @@
 """Whom a producer deals with and on what terms: the seams that tests and other ledgers fit into."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,6 +47,7 @@ class Seller:
         desk: Where its tickets are good; None where it gives none.
         rate_per_minute: The most requests started in a minute, of each model; None where nobody has said.
         lessons: By model: what an earlier run found of its limits.
+        turn: Waits for one's turn to ask for a model, where others ask beside this run; None where nobody does.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Seller:
     desk: Desk | None = None
     rate_per_minute: float | None = None
     lessons: Mapping[str, Lesson] = field(default_factory=dict)
+    turn: Callable[[str], Awaitable[None]] | None = None
 
 
 class Book(Protocol):

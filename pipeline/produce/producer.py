@@ -31,15 +31,17 @@ from pipeline.provider import (
     Ticket,
 )
 
+#: How a reservation ends that was not used in time; ``steps.sql`` knows the word.
+LATE = "late"
 #: How often a worker looks whether another run is through with a picture that both want, in seconds.
 LOOK_AGAIN_S = 1.0
 
 
-class _Elsewhere:
-    """The provider stopped serving while the job waited: whoever serves now is to be asked."""
+class _AtOnce:
+    """Ask again at once: the provider stopped serving while the job waited, or its reservation ran out."""
 
 
-_ELSEWHERE = _Elsewhere()
+_AT_ONCE = _AtOnce()
 
 
 class Producer:
@@ -137,7 +139,7 @@ class Producer:
             hindrance = await self._attempt(errand, counter)
             if hindrance is None or self._halt.called:
                 return
-            if isinstance(hindrance, _Elsewhere):
+            if isinstance(hindrance, _AtOnce):
                 continue
             if isinstance(hindrance, InOtherHands):
                 await self._look_again()
@@ -153,10 +155,10 @@ class Producer:
             await self._clock.sleep(LOOK_AGAIN_S)
         self._in_other_hands -= 1
 
-    async def _attempt(self, errand: Errand, counter: Counter) -> ProviderError | InOtherHands | _Elsewhere | None:
+    async def _attempt(self, errand: Errand, counter: Counter) -> ProviderError | InOtherHands | _AtOnce | None:
         """Send one request, if leave is given; what to try again after, or None when there is no more to do."""
         lane = counter.lane(errand.request.model)
-        start = await self._leave(lane)
+        start = await self._leave(lane, counter.seller, errand.request.model)
         if start is None:
             return None
         reservation: Reservation | None = None
@@ -167,6 +169,9 @@ class Producer:
             reserved = await self._reserve(errand.order, counter)
             if not isinstance(reserved, Reservation):
                 return reserved
+            if reserved.is_late:
+                await self._withdraw(reserved)
+                return _AT_ONCE
             reservation = reserved
             return await self._send(errand, reservation, counter, start, images)
         finally:
@@ -176,18 +181,20 @@ class Producer:
             self._settled.set()
             self._settled = anyio.Event()
 
-    async def _leave(self, lane: Lane) -> Start | None:
-        """Wait for a place on the download side and in the lane; None when buying has stopped."""
+    async def _leave(self, lane: Lane, seller: Seller, model: str) -> Start | None:
+        """Wait for a place on the download side, a turn, and a place in the lane; None when buying has stopped."""
         admitted = False
         with self._halt.interruptible():
             await self._delivery.admit()
             admitted = True
+            if seller.turn is not None:
+                await seller.turn(model)
             return await lane.acquire()
         if admitted:
             self._delivery.release()
         return None
 
-    async def _reserve(self, order: Order, counter: Counter) -> Reservation | InOtherHands | _Elsewhere | None:
+    async def _reserve(self, order: Order, counter: Counter) -> Reservation | InOtherHands | _AtOnce | None:
         """A, waiting while requests under way may yet give their reservations back; None to leave the job be."""
         model = order.job.request.model
         seller = counter.seller
@@ -209,7 +216,13 @@ class Producer:
             settled = self._settled
             with self._halt.interruptible():
                 await settled.wait()
-        return None if self._halt.called else _ELSEWHERE
+        return None if self._halt.called else _AT_ONCE
+
+    async def _withdraw(self, reservation: Reservation) -> None:
+        """E, unsent: whoever took this run for dead may have held the price as unknown already."""
+        told = "not sent: the right to had run out before it could be"
+        with anyio.CancelScope(shield=True):
+            await self._book.release(reservation, kind=LATE, message=told, final=False, passing=True, counted=False)
 
     async def _send(
         self, errand: Errand, reservation: Reservation, counter: Counter, start: Start, images: Sequence[InputImage]

@@ -25,7 +25,7 @@ from pipeline.runner.endpoint import check_sellers, configured
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.patience import Patience
 from pipeline.runner.planning import bounded, finder_of, plan_of
-from pipeline.runner.sellers import open_sellers, reach_of
+from pipeline.runner.sellers import in_turn, open_sellers, reach_of
 from pipeline.runner.shift import Shift, Tools
 from pipeline.runner.stop import Stop, asked_by_signals, in_thread, unless_stopped
 from pipeline.runner.task import Task
@@ -85,6 +85,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
                 provider=profile.name,
                 simulated=profile.simulated,
                 caps=options.caps_of(manifest),
+                share=options.share,
             )
         )
 
@@ -96,7 +97,9 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         tools = Tools(
             ledger=ledger,
             run=begun,
-            sellers=tuple(each.seller for each in opened),
+            sellers=tuple(
+                each.seller if options.share is None else in_turn(each, ledger=ledger, clock=clock) for each in opened
+            ),
             downloads=downloads,
             clock=clock,
             finder=finder,

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.errors import ConfigurationError, UsageError
 from pipeline.inputs import Finder
 from pipeline.job import Job, UnfitRow
-from pipeline.ledger import Address, Caps, Policy, Server
+from pipeline.ledger import Address, Caps, Policy, Server, Share
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan
 from pipeline.produce.halt import Cause
@@ -43,6 +43,7 @@ class RunOptions:
         concurrency: Replaces the manifest's ceiling on requests in flight.
         processes: Replaces what the manifest says of processes.
         part: Which part of a run this process does; None: all of it.
+        share: What this run does of a fleet's work; None: it is no part of any.
         policy: What may be bought again.
         limit: Only the first so many jobs.
         environment: Where the key and the base URL are looked for.
@@ -66,6 +67,7 @@ class RunOptions:
     concurrency: int | None = None
     processes: int | None = None
     part: Part | None = None
+    share: Share | None = None
     policy: Policy = field(default_factory=Policy)
     limit: int | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)

@@ -149,7 +149,7 @@ class BudgetMachine(RuleBasedStateMachine):
             self._bury()
             self._check()
             return
-        number, of = self._in_transaction(
+        number, of, _ = self._in_transaction(
             connection,
             lambda: recovery.begin(
                 connection, run_id=run_id, batch=batch, provider="p", caps=caps, at=self.at, alive=self._alive

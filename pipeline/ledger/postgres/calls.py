@@ -9,7 +9,7 @@ from pipeline.errors import FluxbatchError, LedgerBusyError
 from pipeline.ledger import recovery, steps, sums, tasks
 from pipeline.ledger.address import Server
 from pipeline.ledger.postgres.translation import cleaned
-from pipeline.ledger.records import CapReached, HeldForPerson, InOtherHands, Picture, Reservation, Run
+from pipeline.ledger.records import CapReached, HeldForPerson, InOtherHands, Picture, Reservation, Run, Share
 
 #: Steps that the server does. All others are single statements, or questions.
 _STEPS: dict[Callable[..., Any], str] = {
@@ -26,6 +26,8 @@ _STEPS: dict[Callable[..., Any], str] = {
     steps.place: "place",
     steps.abandon_reserved: "abandon_reserved",
 }
+#: How long after it was asked for a reservation may be used, in seconds; less than ``send_within`` of ``steps.sql``.
+SEND_WITHIN_S = 5.0
 #: Those that end what a run has under way; what a provider has taken is said to wait for the next.
 _ABANDONING = (recovery.begin, recovery.end, recovery.bury_dead, steps.abandon_reserved)
 #: Steps that say what became of money or of a paid picture: these outlive the program, whatever the server does.
@@ -57,38 +59,49 @@ def _sent(name: str, value: Any) -> dict[str, Any]:
             return {"caps": recovery.caps_told(value)}
         case _, Run():
             return {"run": value.id, "caps": asdict(value.caps)}
+        case "share", Share():
+            return {"fleet": True, "shard": value.shard}
         case _, Picture():
             return {name: asdict(value)}
         case _:
             return {name: value}
 
 
-def outcome(call: dict[str, Any], came: dict[str, Any], server: Server) -> tuple[Any, FluxbatchError | None]:
-    """What a call has come to: a value, or an error."""
+def outcome(
+    call: dict[str, Any], came: dict[str, Any], server: Server, *, sent_at: float
+) -> tuple[Any, FluxbatchError | None]:
+    """What a call has come to: a value, or an error.
+
+    Args:
+        sent_at: When it was first sent, by ``clock.uptime``.
+    """
     if "refused" in came:
         return None, FluxbatchError(f"{server}: a step was refused: {came['refused']}")
     value = came["came"]
     match call["step"], value:
         case "reserve", dict():
-            return _reserved(call["with"], value, server)
+            return _reserved(call["with"], value, server, sent_at)
         case "begin", {"alone": True}:
             return None, LedgerBusyError(
                 f"{server}: somebody has this ledger alone", remedy="let it end (--wait SECONDS)"
             )
         case "begin", {"on": other}:
             return None, recovery.already_on(call["with"]["manifest"], other)
-        case "begin", [run, batch]:
-            return (int(run), int(batch)), None
+        case "begin", {"finished": True}:
+            return None, LedgerBusyError(f"{server}: somebody has seen this shard through")
+        case "begin", [run, batch, wait_s]:
+            return (int(run), int(batch), float(wait_s)), None
         case _:
             return value, None
 
 
 def _reserved(
-    asked: dict[str, Any], value: dict[str, Any], server: Server
+    asked: dict[str, Any], value: dict[str, Any], server: Server, sent_at: float
 ) -> tuple[Reservation | CapReached | InOtherHands | HeldForPerson | None, FluxbatchError | None]:
     match value:
         case {"attempt": attempt}:
-            return Reservation(attempt=attempt, price_microusd=asked["price_microusd"]), None
+            good_until = sent_at + SEND_WITHIN_S
+            return Reservation(attempt=attempt, price_microusd=asked["price_microusd"], good_until=good_until), None
         case {"in_other_hands": True}:
             return InOtherHands(), None
         case {"held_for_person": True}:
@@ -101,6 +114,8 @@ def _reserved(
                 price_microusd=asked["price_microusd"],
             )
             return reached, None
+        case {"superseded": True}:
+            return None, LedgerBusyError(f"{server}: another worker has this shard now, or it was cancelled")
         case _:
             return None, LedgerBusyError(
                 f"{server}: nothing was heard of this run for so long that it was taken for dead",

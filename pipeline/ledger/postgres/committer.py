@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from typing import Any, TypeVar
 
+from pipeline.clock import uptime
 from pipeline.errors import FluxbatchError, StorageError
 from pipeline.ledger.address import Server
 from pipeline.ledger.handover import Handover, Outcome, Step
@@ -26,7 +27,7 @@ MAX_CALL = 64
 #: How long the server may be away, in seconds, before a run gives up: well beyond a restart, well within the lease.
 OUTAGE_S = 90.0
 #: How often a run that has nothing to say says that it is there, in seconds.
-BEAT_S = 5.0
+BEAT_S = 2.0
 #: How long to wait before a connection is tried again, in seconds: at first, and at most.
 _AGAIN_S = (0.05, 2.0)
 
@@ -141,6 +142,7 @@ class ServerCommitter(Handover):
         if not together:
             return []
         calls = [call for _, call in together]
+        sent_at = uptime()
         begun = next((call["with"] for call in calls if call["step"] == "begin"), None)
         try:
             if begun is not None:
@@ -157,7 +159,8 @@ class ServerCommitter(Handover):
             failure = translate(error, self._server)
             return [(future, None, failure) for future, _ in together]
         return [
-            (future, *outcome(call, each, self._server)) for (future, call), each in zip(together, came, strict=True)
+            (future, *outcome(call, each, self._server, sent_at=sent_at))
+            for (future, call), each in zip(together, came, strict=True)
         ]
 
     def _perform(self, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from pipeline.ledger.postgres.connection import SCHEMA, Connection, translated
 from pipeline.ledger.trouble import trouble
 
 #: ``tables_N.sql`` brings a ledger from version N - 1 to N. An old one is never changed.
-VERSION = 1
+VERSION = 2
 #: What may be said anew at any version, and is after every migration.
-_SAID_ANEW = ("words.sql", "steps.sql")
+_SAID_ANEW = ("words.sql", "steps.sql", "fleet.sql")
 #: Held while tables are made or changed.
 _MIGRATING = 7378717155330818051
 

@@ -10,8 +10,29 @@ CREATE OR REPLACE FUNCTION alone_lock() RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
 -- How long nothing may be heard of a run before it counts as dead: longer than any outage that a run outlives.
 CREATE OR REPLACE FUNCTION lease() RETURNS INTERVAL LANGUAGE sql IMMUTABLE AS $$SELECT INTERVAL '120 seconds'$$;
 
+-- How long after its reservation a request may start, as another run sees it. A run itself keeps to less
+-- (calls.SEND_WITHIN_S, from before it asked), so that one that slept is late by its own clock first.
+CREATE OR REPLACE FUNCTION send_within() RETURNS INTERVAL LANGUAGE sql IMMUTABLE AS $$SELECT INTERVAL '8 seconds'$$;
+
+-- Whether something was heard of a run lately enough.
+CREATE OR REPLACE FUNCTION is_heard(asked_for TEXT, within INTERVAL) RETURNS BOOLEAN LANGUAGE sql VOLATILE AS $$
+    SELECT EXISTS (SELECT 1 FROM writers WHERE run = asked_for AND seen_at > clock_timestamp() - within)
+$$;
+
+-- Whether a later epoch of its shard has begun: such a run only records what it has under way.
+CREATE OR REPLACE FUNCTION is_superseded(asked_for TEXT) RETURNS BOOLEAN LANGUAGE sql VOLATILE AS $$
+    SELECT EXISTS (SELECT 1 FROM runs r JOIN shards s ON s.id = r.shard WHERE r.run_id = asked_for AND s.epoch > r.epoch)
+$$;
+
 CREATE OR REPLACE FUNCTION is_on(asked_for TEXT) RETURNS BOOLEAN LANGUAGE sql VOLATILE AS $$
-    SELECT EXISTS (SELECT 1 FROM writers WHERE run = asked_for AND seen_at > clock_timestamp() - lease())
+    SELECT is_heard(asked_for, lease()) AND NOT is_superseded(asked_for)
+$$;
+
+-- Seconds in which a run that is superseded may still start a request that it has reserved for; 0 where none is left.
+CREATE OR REPLACE FUNCTION may_send_for(of_run BIGINT) RETURNS DOUBLE PRECISION LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN is_heard((SELECT run_id FROM runs WHERE id = of_run), lease()) THEN greatest(0, extract(EPOCH FROM
+        (SELECT max(reserved_at) FROM attempts WHERE run = of_run AND money = 'reserved' AND submitted_at IS NULL)
+        + send_within() - clock_timestamp())) ELSE 0 END
 $$;
 
 -- Whose hands a job is in: another run's that is on.
@@ -36,6 +57,9 @@ BEGIN
     SELECT * INTO STRICT job FROM jobs WHERE key = decode(a ->> 'key', 'hex') FOR UPDATE;
     IF run.ended_at IS NOT NULL THEN
         RETURN '{"taken_for_dead": true}';
+    END IF;
+    IF run.shard IS NOT NULL AND run.epoch != (SELECT epoch FROM shards WHERE id = run.shard) THEN
+        RETURN '{"superseded": true}';
     END IF;
     IF job.state IN ('buying', 'bought') THEN
         RETURN CASE WHEN with_another(job.holder, run.id) THEN '{"in_other_hands": true}'::JSONB ELSE 'null' END;
@@ -165,6 +189,10 @@ BEGIN
             error_message = left(a ->> 'message', 2000), passing = (a ->> 'passing')::BOOLEAN,
             request_id = nullif(a ->> 'request_id', '') WHERE id = was.job;
     END IF;
+    IF a ->> 'kind' = 'late' THEN -- who took the shard over found it held as unknown, and left it
+        UPDATE shards SET finished_at = NULL WHERE told IS DISTINCT FROM 'cancelled' AND finished_at IS NOT NULL
+            AND id = (SELECT shard FROM placements WHERE id = was.placement);
+    END IF;
     RETURN 'null';
 END $$;
 
@@ -255,7 +283,8 @@ CREATE OR REPLACE FUNCTION step_bury_dead(a JSONB) RETURNS JSONB LANGUAGE plpgsq
 DECLARE
     dead BIGINT;
 BEGIN
-    FOR dead IN SELECT id FROM runs WHERE ended_at IS NULL AND NOT is_on(run_id) ORDER BY id LOOP
+    FOR dead IN SELECT id FROM runs WHERE ended_at IS NULL AND NOT is_on(run_id) AND may_send_for(id) <= 0
+            ORDER BY id LOOP
         PERFORM step_abandon_reserved(jsonb_build_object('run', dead, 'at', a -> 'at', 'submitted', a -> 'submitted'));
         UPDATE runs SET ended_at = (a ->> 'at')::DOUBLE PRECISION WHERE id = dead;
     END LOOP;
@@ -264,27 +293,41 @@ BEGIN
 END $$;
 
 -- A run begins, beside others, unless somebody has the ledger alone. An earlier run of the same writer is over.
+-- Of one manifest and edition there is one at a time, or one for each shard of it, and one that submits more of them.
 CREATE OR REPLACE FUNCTION step_begin(a JSONB) RETURNS JSONB LANGUAGE plpgsql AS $$
 DECLARE
-    of_batch BIGINT; made BIGINT; other TEXT;
+    of_batch BIGINT; made BIGINT; other TEXT; part shards; of_fleet BOOLEAN := coalesce((a ->> 'fleet')::BOOLEAN, FALSE);
 BEGIN
     IF NOT pg_try_advisory_xact_lock_shared(alone_lock()) THEN
         RETURN '{"alone": true}';
     END IF;
     UPDATE writers SET run = NULL WHERE id = a ->> 'writer';
+    SELECT * INTO part FROM shards WHERE id = (a ->> 'shard')::BIGINT FOR UPDATE;
+    IF part.finished_at IS NOT NULL THEN
+        RETURN '{"finished": true}';
+    END IF;
+    SELECT run_id INTO other FROM runs WHERE id = part.run AND ended_at IS NULL AND is_heard(run_id, silence());
+    IF FOUND THEN
+        RETURN jsonb_build_object('on', other);
+    END IF;
+    UPDATE shards SET epoch = epoch + 1 WHERE id = part.id RETURNING * INTO part;
     PERFORM step_bury_dead(a);
     INSERT INTO batches (manifest, edition, simulated) VALUES (a ->> 'manifest', a ->> 'edition',
         (a ->> 'simulated')::BOOLEAN) ON CONFLICT DO NOTHING;
     SELECT id INTO STRICT of_batch FROM batches WHERE manifest = a ->> 'manifest' AND edition = a ->> 'edition'
         AND simulated = (a ->> 'simulated')::BOOLEAN;
-    SELECT run_id INTO other FROM runs WHERE batch = of_batch AND ended_at IS NULL;
+    SELECT run_id INTO other FROM runs r WHERE r.batch = of_batch AND r.ended_at IS NULL
+        AND NOT (of_fleet AND r.fleet AND (part.id IS NOT NULL OR r.shard IS NOT NULL));
     IF FOUND THEN
         RETURN jsonb_build_object('on', other);
     END IF;
-    INSERT INTO runs (run_id, batch, provider, started_at, caps) VALUES (a ->> 'run_id', of_batch, a ->> 'provider',
-        (a ->> 'at')::DOUBLE PRECISION, a ->> 'caps') RETURNING id INTO made;
+    INSERT INTO runs (run_id, batch, provider, started_at, caps, fleet, shard, epoch) VALUES (a ->> 'run_id', of_batch,
+        a ->> 'provider', (a ->> 'at')::DOUBLE PRECISION, a ->> 'caps', of_fleet, part.id, part.epoch)
+        RETURNING id INTO made;
+    UPDATE shards SET run = made WHERE id = part.id;
     UPDATE writers SET run = a ->> 'run_id' WHERE id = a ->> 'writer';
-    RETURN jsonb_build_array(made, of_batch);
+    RETURN jsonb_build_array(made, of_batch, coalesce((SELECT max(may_send_for(id)) FROM runs
+        WHERE shard = part.id AND id != made AND ended_at IS NULL), 0));
 END $$;
 
 CREATE OR REPLACE FUNCTION step_end(a JSONB) RETURNS JSONB LANGUAGE plpgsql AS $$

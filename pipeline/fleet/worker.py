@@ -1,0 +1,273 @@
+"""One worker of a fleet: takes shards, runs the ordinary pipeline on each, and outlives what is only passing."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, LedgerBusyError, leading
+from pipeline.fleet.engine import STALE_S, Engine
+from pipeline.fleet.excerpt import Settings, Work
+from pipeline.ledger import Server, Share
+from pipeline.ledger.postgres import lives
+from pipeline.ledger.postgres.board import Board, Shard
+from pipeline.report import Snapshot, Summary
+from pipeline.report.events import EventName, Notice
+from pipeline.runner import RunOptions, Stop, run_async
+
+#: Seconds between two looks at what is left, who is silent, and what is not queued.
+SWEEP_S = 2.0
+#: Runs of one shard that may break before it is given up: a bug, or rows that nobody foresaw.
+MAX_FAULTS = 5
+#: Seconds until a shard is begun again: after one that somebody else is at, after the budget was reached while some of
+#: it was on order, after a fault, and after the provider would not serve.
+_BUSY_S, _BUDGET_S, _FAULT_S, _OUTAGE_S = 5.0, 3.0, 10.0, 30.0
+#: What every shard would meet here, so that this worker ends; others may do better.
+_FATAL = {ExitCode.ACCOUNT, ExitCode.CONFIGURATION}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """How a worker works.
+
+    Attributes:
+        concurrency: The most requests in flight, over all its shards; each manifest's own ceiling, for each shard, when
+            None.
+        shards: How many are done at once.
+        until_done: End once no shard is left, instead of waiting for more.
+    """
+
+    concurrency: int | None = None
+    shards: int = 1
+    until_done: bool = False
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a worker has done so far."""
+
+    shards: int = 0
+    stored: int = 0
+    spent_microusd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What becomes of a shard after a run of it; see ``Board.close_shard``."""
+
+    again_s: float | None
+    why: str
+    leaves: bool = False
+    fault: bool = False
+
+
+@dataclass(slots=True)
+class Worker:
+    """Takes shards until it is asked to stop.
+
+    Attributes:
+        server: The ledger's.
+        run_options: What every run of a shard is told: where pictures go, the environment, who hears of it.
+        stop: Asked to end: what is in hand is stopped gently first.
+    """
+
+    server: Server
+    run_options: RunOptions
+    options: WorkerOptions
+    stop: Stop
+    done: _Done = field(default_factory=_Done)
+    _code: ExitCode = ExitCode.OK
+    _id: str = field(default_factory=lambda: secrets.token_hex(16))
+    _in_hand: dict[int, tuple[str, Callable[[], Snapshot]]] = field(default_factory=dict)
+    _over: anyio.Event = field(default_factory=anyio.Event)
+    _board: Board = field(init=False)
+
+    async def work(self) -> ExitCode:
+        """Work until the end; the exit code.
+
+        Raises:
+            ConfigurationError, StorageError, LedgerCorruptError, OutputError: The ledger cannot be used to begin with.
+        """
+        self._board = await anyio.to_thread.run_sync(Board, self.server)
+        try:
+            async with Engine(self.server, self._do) as engine, anyio.create_task_group() as group:
+                serving = asyncio.create_task(self._serve(engine))
+                group.start_soon(self._sweep, engine)
+                group.start_soon(self._tell)
+                group.start_soon(self._obey)
+                await self._over.wait()
+                serving.cancel()  # once: the engine sees the shards in hand through, and then ends
+                with suppress(asyncio.CancelledError):
+                    await serving
+                group.cancel_scope.cancel()
+            with suppress(FluxbatchError):
+                await self._ask(self._board.leave, self._id)
+        except ExceptionGroup as group_of:
+            raise leading(group_of) from group_of
+        finally:
+            self._board.close()
+        return self._code
+
+    def _end(self, code: ExitCode) -> None:
+        if not self._over.is_set():
+            self._code = code
+            self._over.set()
+
+    async def _obey(self) -> None:
+        await self.stop.gently()
+        self._end(ExitCode.OK)
+
+    async def _serve(self, engine: Engine) -> None:
+        """Take shards; the engine may give up over an outage, and is begun again."""
+        while True:
+            try:
+                await engine.serve(name=lives.signature("fleet worker"), shards=self.options.shards)
+            except Exception as error:  # noqa: BLE001 - whatever it is, shards are waiting
+                self._say(f"the queue stopped: {error}; trying again")
+            await asyncio.sleep(SWEEP_S)
+
+    async def _sweep(self, engine: Engine) -> None:
+        """See that every shard is queued, and that none stays with the dead; nothing ends this."""
+        silent_until = 0.0
+        while True:
+            try:
+                if anyio.current_time() >= silent_until:
+                    await engine.revive()
+                await engine.fill()
+                if self.options.until_done and not await self._ask(self._board.is_anything_left):
+                    self._end(ExitCode.OK)
+            except Exception as error:  # noqa: BLE001 - an outage, or a bug: either way it is tried again
+                if anyio.current_time() >= silent_until:
+                    self._say(f"the database does not answer: {error}; trying again")
+                # Nobody could be heard of meanwhile: that they were silent says nothing.
+                silent_until = anyio.current_time() + 2 * STALE_S
+            await anyio.sleep(SWEEP_S)
+
+    async def _tell(self) -> None:
+        """Say on the board what this worker does."""
+        while True:
+            with suppress(FluxbatchError):
+                await self._ask(self._board.tell, self._id, lives.signature("fleet worker"), self._told())
+            await anyio.sleep(SWEEP_S)
+
+    def _told(self) -> Mapping[str, Any]:
+        shards = []
+        for name, snapshot in self._in_hand.values():
+            now = snapshot()
+            shards.append(
+                {
+                    "shard": name,
+                    "stored": now.stored,
+                    "to_buy": now.to_buy,
+                    "in_flight": now.in_flight,
+                    "queued": now.queued,
+                    "waiting": now.waiting,
+                }
+            )
+        return {"shards": shards, "done": self.done.shards, "stored": self.done.stored, "ending": self._over.is_set()}
+
+    async def _do(self, number: int) -> None:
+        """Do one shard, as the engine hands it out: perhaps one that somebody else is at, or has done."""
+        if self._over.is_set():
+            return  # another worker's sweep will find it
+        shard = await self._ask(self._board.shard, number)
+        if shard is None:
+            return
+        settings = Settings.model_validate_json(shard.settings)
+        name = f"{settings.name} #{shard.number}"
+        try:
+            summary = await self._run(shard, settings, name)
+        except LedgerBusyError as error:
+            await self._put_off(shard, name, error, again_s=_BUSY_S, fault=False)
+        except FluxbatchError as error:
+            await self._put_off(shard, name, error, again_s=_FAULT_S, fault=error.exit_code is ExitCode.BUG)
+            if isinstance(error, ConfigurationError) or error.exit_code in _FATAL:
+                self._end(error.exit_code)
+        except Exception as error:  # noqa: BLE001 - a bug must not end what other shards can do
+            await self._put_off(shard, name, error, again_s=_FAULT_S, fault=True)
+        else:
+            await self._close(name, summary)
+        finally:
+            self._in_hand.pop(number, None)
+
+    async def _run(self, shard: Shard, settings: Settings, name: str) -> Summary:
+        work = Work.model_validate_json(shard.work)
+        ceiling = self.options.concurrency
+        options = replace(
+            self.run_options,
+            output=self.server.folder / settings.output,
+            ledger=self.server,
+            share=Share(shard=shard.id),
+            policy=work.policy,
+            concurrency=None if ceiling is None else max(1, ceiling // self.options.shards),
+            stop=self.stop,
+            watch=partial(self._watch, shard.id, name),
+        )
+        self._say(f"{name}: {len(work.jobs):,} jobs", quietly=True)
+        return await run_async(settings.excerpt(work.jobs), options)
+
+    async def _watch(self, shard: int, name: str, snapshot: Callable[[], Snapshot]) -> None:
+        self._in_hand[shard] = name, snapshot
+        await anyio.sleep_forever()
+
+    async def _close(self, name: str, summary: Summary) -> None:
+        self.done.shards += 1
+        self.done.stored += summary.stored
+        self.done.spent_microusd += summary.spend_microusd
+        self._say(f"{name}: {summary.stored:,} stored, {_rest(summary)}{summary.elapsed_s:.0f} s")
+        verdict = await self._verdict(summary)
+        close = partial(
+            self._board.close_shard,
+            again_s=verdict.again_s,
+            leaves=verdict.leaves,
+            fault=verdict.fault,
+            why=verdict.why,
+        )
+        with suppress(FluxbatchError):  # then it is begun again, and found done
+            await self._ask(close, summary.run_id)
+        fatal = _FATAL.intersection(summary.causes)
+        if fatal:
+            self._say(f"leaving: {verdict.why}")
+            self._end(fatal.pop())
+
+    async def _verdict(self, summary: Summary) -> _Verdict:
+        """What becomes of a shard that was run."""
+        causes, why = summary.causes, "; ".join(summary.notes[: len(summary.causes)])
+        if ExitCode.BUDGET in causes:
+            on_order = await self._ask(self._board.on_order, summary.run_id)
+            return _Verdict(_BUDGET_S if on_order else None, why, leaves=True)
+        if ExitCode.TEMPORARY in causes:
+            return _Verdict(0.0, why)
+        if ExitCode.UNAVAILABLE in causes or _FATAL.intersection(causes):
+            return _Verdict(_OUTAGE_S, why)
+        if causes:
+            return _Verdict(_FAULT_S, why, fault=ExitCode.BUG in causes)
+        return _Verdict(None, "")
+
+    async def _put_off(self, shard: Shard, name: str, error: Exception, *, again_s: float, fault: bool) -> None:
+        given_up = fault and shard.faults + 1 >= MAX_FAULTS
+        self._say(f"{name}: {error}; {'given up' if given_up else 'later'}")
+        put_off = partial(
+            self._board.put_off, shard.id, again_s=None if given_up else again_s, fault=fault, why=str(error)
+        )
+        with suppress(FluxbatchError):
+            await self._ask(put_off)
+
+    def _say(self, text: str, *, quietly: bool = False) -> None:
+        if not quietly:
+            self.run_options.notice(Notice.of(EventName.NOTICE, text))
+
+    async def _ask(self, question: Callable[..., Any], *values: Any) -> Any:
+        return await anyio.to_thread.run_sync(partial(question, *values))
+
+
+def _rest(summary: Summary) -> str:
+    """What did not come to a picture, for people; each with a comma."""
+    counts = {"failed": summary.failed, "unknown": summary.unknown, "lost": summary.lost, "left": summary.skipped}
+    return "".join(f"{number:,} {what}, " for what, number in counts.items() if number)
