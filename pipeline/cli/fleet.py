@@ -17,7 +17,6 @@ from pipeline.cli.voice import speaking
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, UsageError
 from pipeline.fleet import Submitted, Worker, WorkerOptions, submit
-from pipeline.fleet.engine import hush
 from pipeline.ledger import Server
 from pipeline.ledger.postgres.board import Board
 from pipeline.manifest import Manifest, load_manifest
@@ -44,7 +43,6 @@ def server_of(ledger: str, output: Path) -> Server:
 def submit_manifests(paths: list[Path], options: RunOptions, *, size: int, yes: bool, json: bool) -> int:
     """Hand each manifest out; all of them are read first, so that a bad one keeps any from being."""
     server = server_of(str(getattr(options.ledger, "url", options.ledger)), options.output)
-    hush()
     err = Console(stderr=True, highlight=False)
     options = replace(options, ledger=server)
     if not yes and sys.stdin.isatty() and err.is_terminal:
@@ -102,7 +100,6 @@ def run_worker(
 ) -> int:
     """Work until a signal asks to stop, or nothing is left."""
     server = server_of(str(getattr(options.ledger, "url", options.ledger)), options.output)
-    hush()
     own = WorkerOptions(concurrency=options.concurrency, shards=shards, until_done=until_done)
     with LogFile(log_file, SystemClock()) if log_file else nullcontext() as file:
         err = Console(stderr=True, highlight=False)

@@ -4,29 +4,40 @@ It holds no truth: what is to be done stands in the ledger's shards, and the que
 So its tables may be lost, and another version of it has tables of its own.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from pipeline.errors import ConfigurationError, StorageError
 from pipeline.ledger import Server
+from pipeline.ledger.postgres.connection import SCHEMA, translate
 
 #: Seconds between two signs of life, and without one until a worker counts as gone: its shards go to others.
 BEAT_S, STALE_S = 2.0, 15.0
 #: Seconds between two looks for a shard. Asked, not listened for: a listener's connection that dies without a word
 #: would not be noticed (procrastinate#1334).
 LOOK_S = 1.0
+#: Seconds in which a shard that was taken has surely begun.
+BEGIN_S = 20.0
 #: Seconds that the engine waits for a connection: longer than any outage a worker outlives (the usual 30 end it).
 PATIENCE_S = 600.0
 #: Shards queued at once.
 _BATCH = 500
 
 _QUEUE, _TASK = "fluxbatch", "shard"
-_MISSING = """
-SELECT s.id, s.not_before FROM fluxbatch.shards s WHERE s.finished_at IS NULL AND s.id NOT IN
-    (SELECT (args ->> 'shard')::BIGINT FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))
+#: A shard that the engine believes to be at work counts as queued while its run is on, or may still begin: an outage
+#: can keep the engine from writing down that it has ended.
+_MISSING = f"""
+SELECT s.id, s.not_before FROM shards s LEFT JOIN runs r ON r.id = s.run
+WHERE s.finished_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM procrastinate_jobs j WHERE (j.args ->> 'shard')::BIGINT = s.id AND (j.status = 'todo'
+        OR j.status = 'doing' AND (r.ended_at IS NULL AND is_heard(r.run_id, silence())
+            OR EXISTS (SELECT 1 FROM procrastinate_events e WHERE e.job_id = j.id AND e.type = 'started'
+                AND e.at > clock_timestamp() - INTERVAL '{BEGIN_S:g} seconds'))))
 ORDER BY s.id
-"""
+"""  # noqa: S608 - from the text above
 #: Whether the server has been up for long enough that whoever lives had the time to be heard again.
 _SETTLED = """
 SELECT pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %(seconds)s) AS settled
@@ -124,8 +135,8 @@ class Engine:
 
     async def _configure(self, connection: Any) -> None:
         await connection.execute(
-            f"SELECT set_config('search_path', '{self._schema}', FALSE), set_config('statement_timeout', '30s', FALSE),"
-            " set_config('idle_in_transaction_session_timeout', '15s', FALSE)"
+            f"SELECT set_config('search_path', '{self._schema}, {SCHEMA}', FALSE),"
+            " set_config('statement_timeout', '30s', FALSE), set_config('idle_in_transaction_session_timeout', '15s', FALSE)"
         )
         await connection.commit()
 
@@ -153,8 +164,6 @@ class Engine:
         from procrastinate.exceptions import AlreadyEnqueued, ProcrastinateException
         from psycopg_pool import PoolTimeout
 
-        from pipeline.ledger.postgres.connection import translate
-
         try:
             return await asked
         except AlreadyEnqueued:
@@ -168,9 +177,19 @@ class Engine:
 
 
 def hush() -> None:
-    """Let the engine tell nobody of each of its steps: what there is to say, this program says."""
+    """Let the engine tell nobody of each of its steps: what there is to say, this program says.
+
+    Inside a loop, of what its tasks end with, too: a shard that it could not tick off is found again by ``fill``.
+    """
+    with suppress(RuntimeError):
+        asyncio.get_running_loop().set_exception_handler(_unless_engines)
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+
+
+def _unless_engines(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    if not type(context.get("exception")).__module__.startswith("procrastinate"):
+        loop.default_exception_handler(context)
 
 
 def _procrastinate() -> Any:

@@ -13,7 +13,7 @@ import anyio.to_thread
 from pipeline.clock import Clock, SystemClock
 from pipeline.deliver import prepare_output
 from pipeline.errors import ExitCode
-from pipeline.fleet.engine import Engine
+from pipeline.fleet.engine import Engine, hush
 from pipeline.fleet.excerpt import Settings, Work
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger import Admission, JobState, LedgerWriter, Policy, Run, Server, Share, Verdict
@@ -109,6 +109,7 @@ async def submit(
                 finally:
                     with anyio.CancelScope(shield=True):
                         await ledger.end(run, exit_code=int(code))
+    hush()
     async with Engine(server) as engine:
         await engine.fill()
     return cutter.submitted(manifest, options.budget_of(manifest))

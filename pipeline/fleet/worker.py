@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, LedgerBusyError, leading
-from pipeline.fleet.engine import STALE_S, Engine
+from pipeline.fleet.engine import STALE_S, Engine, hush
 from pipeline.fleet.excerpt import Settings, Work
 from pipeline.ledger import Server, Share
 from pipeline.ledger.postgres import lives
@@ -94,6 +94,7 @@ class Worker:
         Raises:
             ConfigurationError, StorageError, LedgerCorruptError, OutputError: The ledger cannot be used to begin with.
         """
+        hush()
         self._board = await anyio.to_thread.run_sync(Board, self.server)
         try:
             async with Engine(self.server, self._do) as engine, anyio.create_task_group() as group:
