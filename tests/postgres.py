@@ -91,12 +91,14 @@ def _would_open(home: Path) -> bool:
 
 
 def empty(url: str) -> None:
-    """Leave nothing in a ledger but its tables; deleting a few rows is faster than truncating eight tables."""
-    tables = ("writers", "attempts", "placements", "jobs", "runs", "batches", "sums", "pace")
-    numbered = ("attempts", "placements", "jobs", "runs", "batches")
+    """Leave nothing in a ledger but its tables; deleting a few rows is faster than truncating a dozen tables."""
+    tables = ("writers", "workers", "turns", "attempts", "placements", "jobs", "runs", "shards", "submissions")
+    tables += ("batches", "sums", "pace")
+    numbered = ("attempts", "placements", "jobs", "runs", "shards", "batches")
     statements = [
         "SET search_path TO fluxbatch",
         "UPDATE jobs SET stored_run = NULL, holder = NULL",
+        "UPDATE shards SET run = NULL",
         *(f"DELETE FROM {table}" for table in tables),
         *(f"ALTER SEQUENCE {table}_id_seq RESTART" for table in numbered),
     ]

@@ -134,10 +134,9 @@ class Engine:
         )
 
     async def _configure(self, connection: Any) -> None:
-        await connection.execute(
-            f"SELECT set_config('search_path', '{self._schema}, {SCHEMA}', FALSE),"
-            " set_config('statement_timeout', '30s', FALSE), set_config('idle_in_transaction_session_timeout', '15s', FALSE)"
-        )
+        bounds = "set_config('statement_timeout', '30s', FALSE)"
+        bounds += ", set_config('idle_in_transaction_session_timeout', '15s', FALSE)"
+        await connection.execute(f"SELECT set_config('search_path', '{self._schema}, {SCHEMA}', FALSE), {bounds}")
         await connection.commit()
 
     async def _prepare(self) -> None:
