@@ -92,8 +92,8 @@ def _would_open(home: Path) -> bool:
 
 def empty(url: str) -> None:
     """Leave nothing in a ledger but its tables; deleting a few rows is faster than truncating a dozen tables."""
-    tables = ("writers", "workers", "turns", "attempts", "placements", "jobs", "runs", "shards", "submissions")
-    tables += ("batches", "sums", "pace")
+    tables = ["writers", "workers", "turns", "attempts", "placements", "jobs", "runs", "shards", "submissions"]
+    tables += ["batches", "sums", "pace"]
     numbered = ("attempts", "placements", "jobs", "runs", "shards", "batches")
     statements = [
         "SET search_path TO fluxbatch",
