@@ -111,7 +111,6 @@ def run_worker(
             stop = Stop()
             worker = Worker(server=server, run_options=options, options=own, stop=stop)
             async with asked_by_signals(stop, options.notice):
-                options.notice(f"working for {server}; pictures go to {server.folder} (Ctrl-C ends it)")
                 code = await worker.work()
 
         run_loop(work)

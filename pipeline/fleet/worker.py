@@ -23,6 +23,8 @@ from pipeline.runner import RunOptions, Stop, run_async
 
 #: Seconds between two looks at what is left, who is silent, and what is not queued.
 SWEEP_S = 2.0
+#: Seconds between two times that a worker says what it does.
+TELL_S = 1.0
 #: Runs of one shard that may break before it is given up: a bug, or rows that nobody foresaw.
 MAX_FAULTS = 5
 #: Seconds until a shard is begun again: after one that somebody else is at, after the budget was reached while some of
@@ -96,6 +98,7 @@ class Worker:
         """
         hush()
         self._board = await anyio.to_thread.run_sync(Board, self.server)
+        self._say(f"working for {self.server}; pictures go to {self.server.folder} (Ctrl-C ends it)")
         try:
             async with Engine(self.server, self._do) as engine, anyio.create_task_group() as group:
                 serving = asyncio.create_task(self._serve(engine))
@@ -155,7 +158,7 @@ class Worker:
         while True:
             with suppress(FluxbatchError):
                 await self._ask(self._board.tell, self._id, lives.signature("fleet worker"), self._told())
-            await anyio.sleep(SWEEP_S)
+            await anyio.sleep(TELL_S)
 
     def _told(self) -> Mapping[str, Any]:
         shards = []

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -164,6 +165,7 @@ class FakeBook:
         budget_microusd: The wall; None for none.
         errors: What to raise instead of a step, by the step's name.
         leave: Placements for which there is no reservation.
+        late: Attempts whose reservations have run out before they are there.
         ends: How each reservation was settled, by attempt.
     """
 
@@ -181,6 +183,7 @@ class FakeBook:
         self.releases: list[dict[str, Any]] = []
         self.losses: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
+        self.late: set[int] = set()
         self.before_reserve: Callable[[int], Any] = lambda _: None
         self.before_settling: Callable[[], Any] = lambda: None
         self._attempts = itertools.count(1)
@@ -208,7 +211,8 @@ class FakeBook:
         attempt = next(self._attempts)
         self.held[attempt] = price_microusd
         self.placed[attempt] = placement
-        return Reservation(attempt=attempt, price_microusd=price_microusd)
+        good_until = 0.0 if attempt in self.late else inf
+        return Reservation(attempt=attempt, price_microusd=price_microusd, good_until=good_until)
 
     async def answer(
         self, reservation: Reservation, *, url: str, bought_at: float, deadline: float | None, request_id: str

@@ -1,6 +1,6 @@
 """A producer with doubles around it, and orders for it to buy."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ class Stall:
     lessons: dict[str, Lesson] = field(default_factory=dict)
     resends: bool = False
     others: list[Seller] = field(default_factory=list)
+    turn: Callable[[str], Awaitable[None]] | None = None
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Stall:
                     prices_microusd=PRICES,
                     rate_per_minute=self.rate_per_minute,
                     lessons=self.lessons,
+                    turn=self.turn,
                 ),
                 *self.others,
             ],

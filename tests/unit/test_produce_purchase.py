@@ -10,7 +10,7 @@ from pipeline.provider import (
     ThrottledError,
     UnreachableError,
 )
-from tests.unit.produce_doubles import MAX, START, answer, orders
+from tests.unit.produce_doubles import MAX, PRO, START, answer, orders
 from tests.unit.produce_stall import Stall
 
 FIRST = "picture 1"
@@ -23,6 +23,35 @@ async def test_the_intent_is_durable_before_the_request_leaves_and_the_answer_be
 
     assert stall.log == ["reserve 1", "ask picture 1", "answer 1", "take 1"]
     assert stall.book.spent_microusd == stall.producer.spent_microusd == 35_000
+
+
+async def test_a_reservation_that_ran_out_is_given_back_unsent_and_asked_for_anew() -> None:
+    """Whoever slept, or waited for the ledger, may have been taken for dead meanwhile."""
+    stall = Stall()
+    stall.book.late = {1, 2}
+
+    await stall.sell(orders(1))
+
+    assert stall.log == ["reserve 1", "release 1"] * 2 + ["reserve 1", "ask picture 1", "answer 1", "take 1"]
+    assert stall.book.ends(1) == ["released", "released", "bought"]
+    assert {(each["kind"], each["counted"], each["final"]) for each in stall.book.releases} == {("late", False, False)}
+    assert stall.delivery.outstanding == 0
+    assert stall.producer.in_flight == 0
+
+
+async def test_where_others_ask_too_each_request_waits_for_its_turn() -> None:
+    turns: list[str] = []
+
+    async def turn(model: str) -> None:
+        turns.append(model)
+        stall.log.append("turn")
+
+    stall = Stall(turn=turn)
+
+    await stall.sell([*orders(1), *orders(1, model=MAX, first=2)], workers=1)
+
+    assert turns == [PRO, MAX]
+    assert stall.log[:3] == ["turn", "reserve 1", "ask picture 1"]
 
 
 async def test_what_the_answer_says_is_what_is_recorded() -> None:

@@ -55,11 +55,11 @@ DECLARE
 BEGIN
     SELECT * INTO STRICT run FROM runs WHERE id = (a ->> 'run')::BIGINT;
     SELECT * INTO STRICT job FROM jobs WHERE key = decode(a ->> 'key', 'hex') FOR UPDATE;
-    IF run.ended_at IS NOT NULL THEN
-        RETURN '{"taken_for_dead": true}';
-    END IF;
     IF run.shard IS NOT NULL AND run.epoch != (SELECT epoch FROM shards WHERE id = run.shard) THEN
         RETURN '{"superseded": true}';
+    END IF;
+    IF run.ended_at IS NOT NULL THEN
+        RETURN '{"taken_for_dead": true}';
     END IF;
     IF job.state IN ('buying', 'bought') THEN
         RETURN CASE WHEN with_another(job.holder, run.id) THEN '{"in_other_hands": true}'::JSONB ELSE 'null' END;
