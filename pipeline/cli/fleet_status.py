@@ -90,7 +90,7 @@ def _waits(batch: BatchLine) -> list[str]:
 def _workers(workers: list[WorkerLine]) -> list[list[str]]:
     return [
         [
-            worker.signature.partition(",")[0].strip(),
+            worker.signature,
             _time(worker.up_s),
             f"{worker.seen_s:.0f} s ago" if worker.seen_s > STALE_S else "now",
             "silent: dead, asleep or cut off" if worker.seen_s > STALE_S else _does(worker.told),

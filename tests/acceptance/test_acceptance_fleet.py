@@ -23,6 +23,14 @@ def fleet(workspace: Workspace, database: str) -> Command:
     return command
 
 
+async def told(fleet: Command, words: str) -> str:
+    """What ``fleet status`` tells once these words are in it."""
+    while True:
+        status = await fleet("status")
+        if words in status.out:
+            return status.out
+
+
 async def test_a_manifest_is_handed_out_bought_and_told_of(
     workspace: Workspace, simulate: Simulate, database: str, fleet: Command
 ) -> None:
@@ -79,9 +87,7 @@ async def test_sigterm_drains_a_worker_and_another_goes_on(
     with anyio.fail_after(PATIENCE_S):
         async with workspace.started("fleet", "worker", "--ledger", database) as running:
             await until(lambda: simulator.bill.pictures >= 6)
-            while "batch #1:" not in (status := await fleet("status")).out:
-                await anyio.sleep(0.1)
-            assert "1 running" in status.out
+            assert "1 running" in await told(fleet, "batch #1:")
             running.signal(signal.SIGTERM)
             ended = await running.end()
         assert ended.code == 0, ended.err

@@ -139,6 +139,8 @@ async def test_the_budget_is_one_wall_and_more_money_goes_on_from_there(fleet: F
         assert any("budget" in why for why in board.batches()[0].why)
     more = await fleet.submit(*pictures(12), size=3, budget_usd="1.00")
     assert (more.new, more.there) == (4, 8)
+    with closing(Board(fleet.server)) as board:
+        assert board.batches()[0].why == {}, "what was once in the way is not any more"
     await fleet.work()
     assert fleet.states() == {"stored": 12}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from pipeline.errors import NotFoundError
+from pipeline.ledger import runfile
 from pipeline.ledger.address import Server
 from pipeline.ledger.postgres.connection import driver, translate
 from pipeline.ledger.postgres.opening import open_writing
@@ -201,7 +202,7 @@ class Board:
             (),
         )
         return [
-            WorkerLine(signature=signature, seen_s=float(seen), up_s=float(up), told=told)
+            WorkerLine(signature=runfile.told(signature.encode()), seen_s=float(seen), up_s=float(up), told=told)
             for signature, seen, up, told in rows
         ]
 
@@ -230,7 +231,9 @@ class Board:
         why: dict[str, int] = {}
         for state, told, number in self._rows(
             "SELECT CASE WHEN s.finished_at IS NOT NULL THEN 'finished' WHEN r.ended_at IS NULL AND is_on(r.run_id)"
-            " THEN 'running' ELSE 'waiting' END, coalesce(s.told, ''), count(*)"
+            " THEN 'running' ELSE 'waiting' END,"
+            " CASE WHEN s.finished_at IS NULL OR EXISTS (SELECT 1 FROM placements p JOIN jobs j ON j.id = p.job"
+            " WHERE p.shard = s.id AND j.state = 'planned') THEN coalesce(s.told, '') ELSE '' END, count(*)"
             " FROM shards s LEFT JOIN runs r ON r.id = s.run WHERE s.batch = ? GROUP BY 1, 2",
             (batch,),
         ):
