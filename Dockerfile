@@ -8,7 +8,7 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY pipeline ./pipeline
 RUN python -m venv /opt/fluxbatch \
-    && /opt/fluxbatch/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[fast]'
+    && /opt/fluxbatch/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[fast,fleet]'
 
 FROM python:3.13-slim
 COPY --from=build /opt/fluxbatch /opt/fluxbatch

@@ -113,11 +113,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What a run does of a fleet's work.
-
-    Attributes:
-        shard: The ledger's number for the shard it buys; None for one that submits them.
-    """
+    """What a run does of a fleet's work: it buys a shard, by the ledger's number, or submits them (None)."""
 
     shard: int | None = None
 

@@ -118,7 +118,7 @@ class Drill:
         assert sum(line.spent_microusd for line in lines) == PRICE * len(stored)
         assert sum(line.unknown_microusd for line in lines) == PRICE * len(unclear)
         assert len(stored) + len(unclear) == self.size.afforded
-        assert kinds <= {"unknown"}, kinds
+        assert kinds <= {"unknown", "leftover"}, kinds  # the last: a part of a file that a kill left, for a repair
         assert not list(self.workspace.output.glob(".fluxbatch-ledger-*"))
         status = (await self.workspace.fluxbatch("fleet", "status", "--json", "--ledger", self.database)).json
         assert status["manifests"][0]["shards"] == {
