@@ -24,6 +24,7 @@ NOT_RUN = {
     "tutorial.md": ["it installs the program, which is here already"],
     "performance.md": ["it measures, and a test asks for the same elsewhere"],
     "cron.md": ["it needs a manager of services"],
+    "fleet.md": ["it needs a server of yours"],
     "share-a-ledger.md": ["it needs a server of yours"] * 2,
 }
 
