@@ -74,6 +74,40 @@ def test_a_whole_jpeg_is_decoded_once_where_that_can_be_told() -> None:
     assert not decodes_whole(data[:-40] + END)
 
 
+def damaged(data: bytes, chance: Random) -> bytes:
+    """Cut off, with bits turned over, with a stretch lost, made zero or put in."""
+    at, length = chance.randrange(2, len(data)), chance.randrange(1, 200)
+    torn = [
+        lambda: data[:at] + END * chance.randrange(2),
+        lambda: data[:at] + bytes([data[at] ^ 1 << chance.randrange(8)]) + data[at + 1 :],
+        lambda: data[:at] + data[at + length :],
+        lambda: data[:at] + bytes(len(data[at : at + length])) + data[at + length :],
+        lambda: data[:at] + chance.randbytes(length) + data[at:],
+    ]
+    return chance.choice(torn)()
+
+
+@pytest.mark.dose(2_000, 200_000)
+def test_the_quick_decode_of_a_jpeg_finds_exactly_what_one_at_full_size_does(seeds: range) -> None:
+    """It draws a pixel for each block; were a code of any other not read, a fault in it would go unseen."""
+    simplejpeg = pytest.importorskip("simplejpeg")
+    found = 0
+    for seed in seeds:
+        chance = Random(seed)
+        data, options = BytesIO(), {"subsampling": seed % 3, "restart_marker_blocks": chance.choice([0, 0, 4])}
+        noise((61, 45), seed=seed % 8).convert(chance.choice(["RGB", "L"])).save(data, "jpeg", **options)
+        assert decodes_whole(data.getvalue()), f"seed {seed}"
+        broken = damaged(data.getvalue(), chance)
+        try:
+            simplejpeg.decode_jpeg(broken, strict=True)
+            whole = True
+        except ValueError:
+            whole = False
+        assert decodes_whole(broken) == whole, f"seed {seed}"
+        found += not whole
+    assert found
+
+
 def test_a_progressive_jpeg_so_mended_passes_only_where_it_is_whole_but_coarser() -> None:
     data = picture("jpeg", progressive=True)
     taken = []
