@@ -1,11 +1,10 @@
 """The only module that estimates how long the download side needs, and so whether another picture may be bought."""
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import anyio
 
 from pipeline.clock import Clock
 from pipeline.deliver.rate import Rate
@@ -104,8 +103,8 @@ class Backlog:
         self._measured = False
         self._admitted: deque[float] = deque()
         self._making_s: float | None = None
-        self._turn = anyio.Lock()
-        self._changed = anyio.Event()
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
         self._waiters = 0
 
     @property
@@ -185,7 +184,7 @@ class Backlog:
         """Let a waiting producer go on if it may."""
         if self._waiters and self._fits():
             self._changed.set()
-            self._changed = anyio.Event()
+            self._changed = asyncio.Event()
 
     def _fits(self) -> bool:
         if self._outstanding == 0:

@@ -1,5 +1,6 @@
 """The only module that knows who may download now: so many at once in all, so many at each host, most urgent first."""
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import AsyncIterator
@@ -28,7 +29,7 @@ _STALLED = frozenset({"connect", "connect_timeout", "timeout", "too_slow"})
 class _Want:
     dies_at: float
     number: int
-    granted: anyio.Event = field(default_factory=anyio.Event, compare=False)
+    granted: asyncio.Event = field(default_factory=asyncio.Event, compare=False)
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Crew:
             workers: The most downloads at once; at least 1.
             clock: Where hosts' rates are read.
         """
-        self.in_hand = anyio.Semaphore(IN_HAND_PER_WORKER * workers)
+        self.in_hand = anyio.Semaphore(IN_HAND_PER_WORKER * workers, fast_acquire=True)
         self._workers = self._free = workers
         self._clock = clock
         self._gates: dict[str, _Gate] = {}

@@ -1,8 +1,8 @@
 """The only module that turns a URL into a file on disk: one try, bounded in time, in size and from below in speed."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from pipeline.clock import Clock
 from pipeline.deliver.disk import Disk
 from pipeline.deliver.limits import Limits
+from pipeline.deliver.patience import Patience
+from pipeline.deliver.pouring import Pouring
 from pipeline.deliver.proof import UnprovenError
 from pipeline.deliver.purchase import host_of
 from pipeline.deliver.resume import Body, Held, is_partial
@@ -104,10 +106,14 @@ class Fetcher:
             TransportError: From the transport.
             OSError: From the disk.
         """
-        with anyio.move_on_after(max(0.0, until - self._clock.monotonic())):
+        patience = Patience(self._clock, until=until)
+        answer_s = self._limits.answer_s * 2 ** min(body.slow, _LONGEST_DOUBLED)
+        with patience.scope:
             with self._speeds.download(host_of(url)) as watch:
-                async with AsyncExitStack() as stack:
-                    download = await self._ask(stack, url, body)
+                patience.bound(answer_s)
+                asked = self._transport.get(url, None if body.held is None else body.held.ask())
+                async with asked as download:
+                    patience.bound()
                     held = self._check(download, body)
                     if held is None and body.held is not None:  # all of it comes again
                         await anyio.to_thread.run_sync(self._disk.remove, body.part)
@@ -121,14 +127,9 @@ class Fetcher:
                 resumed=held is not None,
                 body=whole,
             )
+        if patience.short:
+            raise AgainError("timeout", f"no answer in {answer_s:.0f} s")
         raise AgainError("out_of_time", "the time for this try ran out")
-
-    async def _ask(self, stack: AsyncExitStack, url: str, body: Body) -> Download:
-        asked = self._transport.get(url) if body.held is None else self._transport.get(url, body.held.ask())
-        patience_s = self._limits.answer_s * 2 ** min(body.slow, _LONGEST_DOUBLED)
-        with anyio.move_on_after(patience_s):
-            return await stack.enter_async_context(asked)
-        raise AgainError("timeout", f"no answer in {patience_s:.0f} s")
 
     def _check(self, download: Download, body: Body) -> Held | None:
         """See that an answer is a body; what it is the rest of, or None where it is all of it."""
@@ -161,20 +162,13 @@ class Fetcher:
     ) -> tuple[int, bytes | None]:
         """Write what comes; how many bytes of the body are here, and all of them where they are not in the part."""
         body.held = None
-        pouring = _Pouring(partial(self._open, body.part, "xb"), self._limits.piece_bytes)
+        pouring = Pouring(partial(self._open, body.part, "xb"), self._limits.piece_bytes)
         total = download.length if held is None else held.total
         try:
             if held is not None:
                 await self._go_on(pouring, body.part, held)
             try:
-                chunks = aiter(download.chunks)
-                while chunk := await self._next(chunks, watch, until, slow=body.slow):
-                    if pouring.received + len(chunk) > self._limits.cap_bytes:
-                        raise self._too_large()
-                    await pouring.add(chunk)
-                    body.noted(pouring.received, total)
-                    if watch.add(len(chunk), slow=body.slow):
-                        raise AgainError("too_slow", str(watch))
+                await self._take_in(download, pouring, body, total, watch, until)
             except (AgainError, TransportError) as setback:
                 body.slow += setback.kind == "too_slow"
                 left = Held.of(download, pouring.received) if held is None else held.grown(pouring.received)
@@ -190,7 +184,27 @@ class Fetcher:
         await pouring.close()
         return pouring.received, pouring.whole
 
-    async def _go_on(self, pouring: "_Pouring", part: Path, held: Held) -> None:
+    async def _take_in(
+        self, download: Download, pouring: Pouring, body: Body, total: int | None, watch: Watch, until: float
+    ) -> None:
+        """Pour chunk after chunk, while none is long in coming."""
+        silence, chunks = Patience(self._clock, until=until), aiter(download.chunks)
+        with silence.scope:
+            while True:
+                silence.bound(self._limits.grace_s * 2 ** min(body.slow, _LONGEST_DOUBLED))
+                chunk = await anext(chunks, b"")  # however late the end is: it is all there
+                silence.unbound()
+                if not chunk:
+                    return
+                if pouring.received + len(chunk) > self._limits.cap_bytes:
+                    raise self._too_large()
+                await pouring.add(chunk)
+                body.noted(pouring.received, total)
+                if watch.add(len(chunk), slow=body.slow):
+                    break
+        raise AgainError("too_slow", str(watch))
+
+    async def _go_on(self, pouring: Pouring, part: Path, held: Held) -> None:
         pouring.file = await self._open(part, "ab")
         pouring.received = held.received
         if await pouring.file.tell() != held.received:
@@ -201,51 +215,3 @@ class Fetcher:
         with anyio.CancelScope(shield=True):
             file = await aiofiles.open(part, mode, opener=self._disk.create)
         return file  # noqa: RET504 - mypy takes a scope to swallow what happens in it
-
-    async def _next(self, chunks: AsyncIterator[bytes], watch: Watch, until: float, *, slow: int) -> bytes:
-        patience_s = min(self._limits.grace_s * 2 ** min(slow, _LONGEST_DOUBLED), until - self._clock.monotonic())
-        with anyio.move_on_after(max(0.0, patience_s)):
-            return await anext(chunks, b"")  # however late the end is: it is all there
-        raise AgainError("too_slow", str(watch))
-
-
-class _Pouring:
-    """A body that is written in pieces, into a file that is made for the first of them."""
-
-    def __init__(self, make: Callable[[], Awaitable[AsyncBufferedIOBase]], piece_bytes: int) -> None:
-        self.received = 0
-        self.file: AsyncBufferedIOBase | None = None
-        self._make = make
-        self._piece_bytes = piece_bytes
-        self._piece = bytearray()
-
-    @property
-    def whole(self) -> bytes | None:
-        """All that came, where it was less than a piece; else it is in the file."""
-        return bytes(self._piece) if self.file is None else None
-
-    async def add(self, chunk: bytes) -> None:
-        self.received += len(chunk)
-        self._piece += chunk
-        if len(self._piece) >= self._piece_bytes:
-            await self._write()
-
-    async def flush(self) -> None:
-        """Have all that came in the file."""
-        await (await self._write()).flush()
-
-    async def end(self) -> None:
-        """Have all that came in the file, if there is one."""
-        if self.file is not None:
-            await self.flush()
-
-    async def close(self) -> None:
-        with anyio.CancelScope(shield=True):
-            if self.file is not None:
-                await self.file.close()
-
-    async def _write(self) -> AsyncBufferedIOBase:
-        file = self.file = self.file or await self._make()
-        await file.write(bytes(self._piece))
-        self._piece.clear()
-        return file

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -11,6 +12,15 @@ import anyio.lowlevel
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+@dataclass(slots=True, eq=False)
+class _Piece(Generic[T, R]):
+    """One piece of work; ``trip`` is the one that it has set out with."""
+
+    piece: T
+    outcome: asyncio.Future[R]
+    trip: asyncio.Future[list[R | Exception]] | None = None
 
 
 class Trips(Generic[T, R]):
@@ -32,7 +42,7 @@ class Trips(Generic[T, R]):
         self._work = work
         self._free = at_once
         self._most = most
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: deque[_Piece[T, R]] = deque()
 
     async def do(self, piece: T) -> R:
         """Have a piece done; what comes of it, or its error raised.
@@ -40,28 +50,27 @@ class Trips(Generic[T, R]):
         Cancelled before it has set out, it is left undone; after that it is waited for, as a thread cannot be stopped.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        entry = (piece, future)
+        entry: _Piece[T, R] = _Piece(piece, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._set_out()
         try:
-            return await asyncio.shield(future)
+            return await entry.outcome
         except asyncio.CancelledError:
-            if entry in self._waiting:
+            if entry.trip is None:
                 self._waiting.remove(entry)
-            elif not future.done():
+            elif not entry.trip.done():
                 with anyio.CancelScope(shield=True):
-                    await asyncio.wait([future])
-            if not future.cancelled() and future.done():
-                future.exception()  # seen, though nobody is left to be told
+                    await asyncio.wait([entry.trip])
             raise
 
     def _set_out(self) -> None:
         while self._free and self._waiting:
             taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
-            trip = asyncio.get_running_loop().run_in_executor(None, self._work, [piece for piece, _ in taken])
+            trip = asyncio.get_running_loop().run_in_executor(None, self._work, [entry.piece for entry in taken])
+            for entry in taken:
+                entry.trip = trip
             self._free -= 1
-            trip.add_done_callback(partial(self._come_back, [future for _, future in taken]))
+            trip.add_done_callback(partial(self._come_back, [entry.outcome for entry in taken]))
 
     def _come_back(self, futures: list[asyncio.Future[R]], trip: asyncio.Future[list[R | Exception]]) -> None:
         self._free += 1
@@ -72,6 +81,8 @@ class Trips(Generic[T, R]):
         error = trip.exception()
         outcomes = [error] * len(futures) if error is not None else trip.result()
         for future, outcome in zip(futures, outcomes, strict=True):
+            if future.cancelled():  # whoever waited was
+                continue
             if isinstance(outcome, BaseException):
                 future.set_exception(outcome)
             else:

@@ -58,8 +58,8 @@ class Handover(ABC):
             raise FluxbatchError(f"{self._address}: a step came after the ledger was closed")
         future: asyncio.Future[T] = self._loop.create_future()
         self._steps.put((step, future))
-        # Shielded: a step once handed over will be committed, and its outcome must not be lost to a cancellation.
-        return await asyncio.shield(future)
+        # Whoever is cancelled here only stops waiting: a step once handed over is committed all the same.
+        return await future
 
     async def do_if_room(self, step: Callable[[Any], T]) -> T:
         """The same for a step that leads to more buying: refused once the ledger could not be written.

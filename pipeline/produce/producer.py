@@ -1,5 +1,6 @@
 """Buying: one reservation, one request, one outcome written down, for each picture, at most so many at once."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterable, Callable, Sequence
 from typing import assert_never
@@ -75,7 +76,7 @@ class Producer:
         self._darkroom = darkroom
         self.counters = Counters(sellers, terms, halt=halt, clock=clock, jitter=jitter)
         self._judge = Judge(self.counters, terms, clock=clock)
-        self._settled = anyio.Event()
+        self._settled = asyncio.Event()
         self._in_other_hands = 0
 
     @property
@@ -179,7 +180,7 @@ class Producer:
                 self._delivery.release()
             lane.release(start)
             self._settled.set()
-            self._settled = anyio.Event()
+            self._settled = asyncio.Event()
 
     async def _leave(self, lane: Lane, seller: Seller, model: str) -> Start | None:
         """Wait for a place on the download side, a turn, and a place in the lane; None when buying has stopped."""

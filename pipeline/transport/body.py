@@ -33,6 +33,10 @@ async def read_whole(
         body_s: The longest time for all of them, so that a trickle ends.
     """
     held = bytearray()
+    with contextlib.suppress(*FAULTS):
+        held += content.read_nowait()
+        if content.at_eof() and len(held) <= limit_bytes:  # a small one came with its head
+            return bytes(held), True
     with anyio.move_on_after(body_s), contextlib.suppress(*FAULTS):
         while len(held) <= limit_bytes:
             chunk = await next_chunk(content, within_s=chunk_s)

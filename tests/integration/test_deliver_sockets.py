@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ async def open_cdn(*answers: Answer) -> AsyncIterator[FakeCdn]:
 class Street:
     """A courier on a real network and a real clock."""
 
-    def __init__(self, output: Path, transport: DownloadTransport, origin: str) -> None:
+    def __init__(self, output: Path, transport: DownloadTransport, origin: str, limits: Limits = QUICK) -> None:
         self.output = output
         self.origin = origin
         self.record = FakeRecord()
@@ -101,7 +102,7 @@ class Street:
             backlog=self.backlog,
             on_trouble=self.troubles.append,
             on_event=self.events.append,
-            limits=QUICK,
+            limits=limits,
         )
 
     async def deliver(self, *, left_s: float = 5, **changes: Any) -> str:
@@ -116,14 +117,14 @@ class Street:
 
 @asynccontextmanager
 async def street(
-    output: Path, *answers: Answer, read_s: float = 0.2, connect_s: float = 0.3
+    output: Path, *answers: Answer, read_s: float = 0.2, connect_s: float = 0.3, limits: Limits = QUICK
 ) -> AsyncIterator[tuple[Street, FakeCdn]]:
     with anyio.fail_after(60):
         async with (
             open_cdn(*answers) as cdn,
             DownloadTransport(own_origin=cdn.origin, connect_s=connect_s, read_s=read_s) as transport,
         ):
-            yield Street(output, transport, cdn.origin), cdn
+            yield Street(output, transport, cdn.origin, limits), cdn
 
 
 def broken_off(data: bytes) -> Answer:
@@ -197,6 +198,13 @@ async def test_a_fault_stores_nothing_and_is_tried_again(tmp_path: Path, answer:
         if kind:
             assert courier.retries() == [kind]
         assert names(tmp_path / "spring") == ["00001-cat.png"]
+
+
+async def test_an_answer_that_does_not_begin_is_given_up_long_before_the_window_is(tmp_path: Path) -> None:
+    limits = replace(QUICK, answer_s=0.15)
+    async with street(tmp_path, stalled(b""), good(), read_s=300, limits=limits) as (courier, _):
+        assert await courier.deliver(left_s=300) == "stored"
+        assert courier.retries() == ["timeout"]
 
 
 @pytest.mark.parametrize("image_format", ["jpeg", "png", "webp"])

@@ -1,5 +1,6 @@
 """The requests of one model: waits for what the pacer decides, and tells it what came of each."""
 
+import asyncio
 from collections.abc import Callable
 from math import inf
 
@@ -13,6 +14,8 @@ from pipeline.provider import Allowance
 
 #: A pause is worth telling from so many seconds on.
 TOLD_S = 1.0
+#: So short a wait, in seconds, is slept through: nothing that happens meanwhile would make it worth ending.
+SHORT_S = 0.005
 
 
 class Lane:
@@ -32,8 +35,8 @@ class Lane:
         self._pacer = Pacer(ceiling=ceiling, now=clock.monotonic(), jitter=jitter, most_per_s=most_per_s, lesson=lesson)
         self._under_way: set[Start] = set()
         self._admitted_level = 0
-        self._turn = anyio.Lock()
-        self._changed = anyio.Event()
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
@@ -55,7 +58,7 @@ class Lane:
         """What holds requests up, in words; None where it is not the provider's limits."""
         if self.paused_s >= TOLD_S:
             return f"the provider asked to slow down: {self.paused_s:.0f} s"
-        if not self._turn.statistics().locked:
+        if not self._turn.locked():
             return None
         if self.in_flight < self.limit and self._pacer.rate.pace is not None:
             return f"rate: {self._pacer.rate.pace * 60:.0f} a minute"
@@ -110,6 +113,9 @@ class Lane:
     async def _wait(self, opens: float) -> None:
         """Until then, or until something has happened to the lane."""
         changed = self._changed
+        if opens - self._clock.monotonic() <= SHORT_S:
+            await self._clock.sleep(max(0.0, opens - self._clock.monotonic()))
+            return
         if opens == inf:
             await changed.wait()
             return
@@ -124,4 +130,4 @@ class Lane:
 
     def _wake(self) -> None:
         self._changed.set()
-        self._changed = anyio.Event()
+        self._changed = asyncio.Event()
