@@ -30,6 +30,8 @@ _LISTED = 50
 _OPEN = "(j.state IN ('failed', 'unknown', 'lost', 'spoiled', 'bought') AND NOT j.settled)"
 _AGE_BAR = " + ".join(f"CAST(j.url_age_s >= {bound} AS INTEGER)" for bound in AGE_BOUNDS_S)
 
+# Which rows they are is told first: sorted with all their columns, and what they cost added up, every row of the ledger
+# would be read whole.
 _SHOWN = f"""
 SELECT p.id, j.key, b.manifest, b.edition, b.simulated, p.number, j.model, j.prompt, j.ratio, j.seed, j.asked, j.state,
     p.duplicate, j.settled, j.passing, j.attempts,
@@ -40,7 +42,10 @@ SELECT p.id, j.key, b.manifest, b.edition, b.simulated, p.number, j.model, j.pro
     (SELECT coalesce(a.provider, r.provider) FROM attempts a JOIN runs r ON r.id = a.run WHERE a.placement = p.id
         ORDER BY a.id DESC LIMIT 1), {_OPEN}
 FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch
-WHERE {{scope}} ORDER BY {_OPEN} DESC, p.id DESC LIMIT :limit
+WHERE p.id IN (
+    SELECT p.id FROM placements p JOIN jobs j ON j.id = p.job JOIN batches b ON b.id = p.batch
+    WHERE {{scope}} ORDER BY {_OPEN} DESC, p.id DESC LIMIT :limit
+) ORDER BY {_OPEN} DESC, p.id DESC
 """  # noqa: S608 - from the text above
 #: What of a row may change, in one value.
 _MARK = "j.state || j.attempts || j.settled || p.duplicate || ':' || coalesce(p.path, '') || ':' || p.number"
