@@ -1,5 +1,6 @@
 """The only module that moves a deadline: the waits of one try are bounded one after the other, inside one scope."""
 
+import asyncio
 import math
 
 import anyio
@@ -16,18 +17,18 @@ class Patience:
     """
 
     def __init__(self, clock: Clock, *, until: float) -> None:
-        """Take the end of it all, on the monotonic clock."""
+        """Take the end of it all, on the monotonic clock; nothing is bounded yet."""
         self._clock = clock
         self._until = until
+        self._loop = asyncio.get_running_loop()  # whose time is what a scope's deadline is in
         self.scope = anyio.CancelScope()
         self.short = False
-        self.bound()
 
     def bound(self, seconds: float = math.inf) -> None:
         """What begins now may take so long, and no longer than the whole."""
         left_s = self._until - self._clock.monotonic()
         self.short = seconds < left_s
-        self.scope.deadline = anyio.current_time() + max(0.0, min(seconds, left_s))
+        self.scope.deadline = self._loop.time() + max(0.0, min(seconds, left_s))
 
     def unbound(self) -> None:
         """What begins now is bounded by others."""

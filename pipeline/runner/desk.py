@@ -124,6 +124,8 @@ class Ear:
 
     def hear(self, event: DeliveryEvent) -> None:
         """Take one event of the courier's."""
+        if event.kind is EventKind.STARTED:
+            return
         purchase = event.purchase
         facts = {"key": purchase.job_key, "attempt": purchase.attempt, "path": purchase.path}
         facts |= {"url_age_s": round(event.age_s, 3)}
@@ -142,8 +144,6 @@ class Ear:
                 self._log(EventName.FETCH_RETRIED, facts | {"message": event.message})
             case EventKind.LEFT:
                 self._log(EventName.FETCH_LEFT, facts | {"message": event.message})
-            case EventKind.STARTED:
-                pass
 
     def _log(self, name: EventName, facts: dict[str, Any]) -> None:
         if self._options.log is not None:

@@ -1,5 +1,6 @@
 """The only module that posts to the provider: once, no redirect, no second try, and what is known when it breaks."""
 
+import asyncio
 import contextlib
 import io
 import json
@@ -87,7 +88,7 @@ class _Connector(aiohttp.TCPConnector):
             connection = await super().connect(*args, **kwargs)
         attempt = _ATTEMPT.get()
         attempt.sent = True
-        attempt.scope.deadline = anyio.current_time() + attempt.first_byte_s
+        attempt.scope.deadline = asyncio.get_running_loop().time() + attempt.first_byte_s
         return connection
 
 
@@ -172,11 +173,11 @@ class ApiTransport:
     ) -> ApiResponse:
         response = await self._send(path, body, timeouts, headers)
         try:
-            began = anyio.current_time()
+            began = asyncio.get_running_loop().time()
             body, complete = await read_whole(
                 response.content, chunk_s=timeouts.chunk_s, body_s=timeouts.body_s, limit_bytes=MAX_BODY_BYTES
             )
-            reading_s = anyio.current_time() - began
+            reading_s = asyncio.get_running_loop().time() - began
         finally:
             response.close()
         if response.headers.get("Content-Encoding", "identity").strip().lower() in {"gzip", "x-gzip", "deflate"}:
@@ -196,7 +197,7 @@ class ApiTransport:
         if self._session is None:
             raise RuntimeError("the transport is not open; use it as an async context manager")
         attempt = _Attempt(timeouts.first_byte_s)
-        attempt.scope.deadline = anyio.current_time() + timeouts.connect_s + timeouts.first_byte_s
+        attempt.scope.deadline = asyncio.get_running_loop().time() + timeouts.connect_s + timeouts.first_byte_s
         _ATTEMPT.set(attempt)
         with attempt.scope:
             try:

@@ -64,6 +64,7 @@ class DownloadTransport:
         """
         self._reach = Reach.of(own_origin, allow_hosts)
         self._connect_s = connect_s
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
         self._read_s = read_s
         self._stack = AsyncExitStack()
         self._guarded: aiohttp.ClientSession | None = None
@@ -142,7 +143,7 @@ class DownloadTransport:
                     target.url,
                     headers=headers,
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_s, sock_connect=self._connect_s),
+                    timeout=self._timeout,
                 )
             except FAULTS as fault:
                 # A connector's errors come before the request; the others may come after it. A GET can bear the doubt.
