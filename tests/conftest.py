@@ -1,10 +1,11 @@
 """How long the long tests run: a few rounds in ``make test``, all of them in ``make torture``."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests import postgres
+from tests import buckets, postgres
+from tests.buckets import CREDENTIALS, Gate, Shop
 from tests.postgres import Postgres
 
 #: Seeds of one test item, so that thousands of them are not thousands of items.
@@ -58,6 +59,29 @@ def database(database_server: Postgres) -> Iterator[str]:
     """The address of a new database."""
     with database_server.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[int]:
+    """The port of an S3 server, the same for all tests of this process."""
+    with buckets.serve() as port:
+        yield port
+
+
+@pytest.fixture
+async def shop(bucket_server: int) -> AsyncIterator[Shop]:
+    """A new bucket."""
+    async with buckets.shop(bucket_server) as made:
+        yield made
+
+
+@pytest.fixture
+async def gate(bucket_server: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gate]:
+    """The way to the server, which the environment names, with credentials; requests are tried twice."""
+    async with buckets.gate_before(bucket_server) as made:
+        for name, value in {**CREDENTIALS, "AWS_MAX_ATTEMPTS": "2", "AWS_ENDPOINT_URL_S3": made.url}.items():
+            monkeypatch.setenv(name, value)
+        yield made
 
 
 @pytest.fixture(scope="session")
