@@ -18,7 +18,12 @@ from pipeline.report import to_json
 #: Told on lines of their own.
 _OF_INPUTS = frozenset({"inputs", "found_at", "stitch", "background"})
 #: How what is there now is told, beside the place where a picture was put.
-_FILES = {"ok": "there, and proven", "missing": "gone", "altered": "there, but not the bytes that were stored"}
+_FILES = {
+    "ok": "there, and proven",
+    "missing": "gone",
+    "altered": "there, but not the bytes that were stored",
+    "afar": "in a bucket; fluxbatch ledger verify looks whether it is there",
+}
 
 
 def explain(path: Address, named: str, *, words: str, json: bool) -> int:

@@ -23,11 +23,13 @@ from pipeline.deliver.purchase import (
     Verdict,
 )
 from pipeline.deliver.room import Room
+from pipeline.deliver.stores import BucketStore, FolderStore, Store
 
 __all__ = [
     "FLOOR_BYTES",
     "INLINE",
     "Backlog",
+    "BucketStore",
     "Caption",
     "Courier",
     "Crew",
@@ -35,6 +37,7 @@ __all__ = [
     "DeliveryQueue",
     "Disk",
     "EventKind",
+    "FolderStore",
     "Limits",
     "Outcome",
     "PictureFormat",
@@ -42,6 +45,7 @@ __all__ = [
     "Purchase",
     "Record",
     "Room",
+    "Store",
     "StoredPicture",
     "Transport",
     "UnprovenError",

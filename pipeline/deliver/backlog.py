@@ -24,8 +24,9 @@ _NEARLY = 0.95
 class Flight:
     """One delivery at work, and how much of its picture has come."""
 
-    def __init__(self, backlog: "Backlog", rate: Rate) -> None:
+    def __init__(self, backlog: "Backlog", rate: Rate, *, early: bool) -> None:
         self._backlog = backlog
+        self._early = early
         self._rate = rate
         self._come = 0.0
         self._received = 0
@@ -39,6 +40,8 @@ class Flight:
             total: How many it has; None where nobody said.
         """
         self._received = received
+        if not self._early:
+            return
         come = received / total if total else min(_NEARLY, received / self._backlog.usual_bytes)
         if come > self._come:
             self._rate.add(min(come, 1.0) - self._come)
@@ -162,9 +165,14 @@ class Backlog:
         self._making_s = _mean(self._making_s, making_s)
         self.look()
 
-    def started(self) -> Flight:
-        """Note that the delivery of a picture begins; what is returned is what ``finished`` wants."""
-        return Flight(self, self._rate)
+    def started(self, *, early: bool = True) -> Flight:
+        """Note that the delivery of a picture begins; what is returned is what ``finished`` wants.
+
+        Args:
+            early: Whether its bytes count as they come. Where they have to go on from here, only what has arrived
+                there does: the rate is then that of the slower of both ways.
+        """
+        return Flight(self, self._rate, early=early)
 
     def finished(self, flight: Flight, *, measured: bool = True) -> None:
         """Note that a delivery is settled, and give back its place.

@@ -17,7 +17,7 @@ from pipeline.deliver.purchase import INLINE, DeliveryEvent, EventKind, Outcome,
 from pipeline.deliver.pursuit import Missed, Pursuer
 from pipeline.deliver.rest import Alone, Draw, Worker
 from pipeline.deliver.resume import Body
-from pipeline.deliver.shelf import Shelf
+from pipeline.deliver.stores import FolderStore, Store
 from pipeline.deliver.trouble import trouble
 from pipeline.deliver.window import Window
 from pipeline.errors import FluxbatchError, ProviderUnavailableError
@@ -44,6 +44,7 @@ class Courier:
         limits: Limits | None = None,
         disk: Disk | None = None,
         draw: Draw = random.uniform,
+        store: Store | None = None,
     ) -> None:
         """Take what deliveries need.
 
@@ -58,6 +59,7 @@ class Courier:
             limits: The numbers; the usual ones when None.
             disk: The file system; the machine's when None.
             draw: Where the back-off's jitter comes from.
+            store: Where pictures are kept; the output folder when None.
         """
         limits, disk = limits or Limits(), disk or Disk()
         self._output = output
@@ -67,7 +69,8 @@ class Courier:
         self._on_trouble = on_trouble
         self._on_event = on_event
         self._limits = limits
-        self._keeper = Keeper(Shelf(output, disk))
+        self._goods = store or FolderStore(output)
+        self._keeper = Keeper(self._goods.shelf(output, disk))
         fetcher = Fetcher(transport=transport, disk=disk, clock=clock, limits=limits)
         self._pursuer = Pursuer(fetcher=fetcher, keeper=self._keeper, clock=clock, limits=limits, draw=draw)
         self._losses = 0
@@ -82,7 +85,7 @@ class Courier:
             purchase: What was bought; the backlog holds a place for it, which is given back.
             worker: Who is at work on it; one that nobody else wants when None.
         """
-        flight, outcome = self._backlog.started(), Outcome.LEFT
+        flight, outcome = self._backlog.started(early=not self._goods.afar), Outcome.LEFT
         self._tell(EventKind.STARTED, purchase)
         try:
             outcome = await self._settle(purchase, _Hand(flight, worker or Alone()))
@@ -101,6 +104,8 @@ class Courier:
         end = await self._obtain(purchase, part, window, hand, found=found)
         if isinstance(end, Missed):
             return await self._miss(purchase, part, end, ample=window.ample)
+        if self._goods.afar:
+            hand.leave()  # others may be fetched meanwhile: their URLs die, and this one's does no more harm
         return await self._store(purchase, part, end)
 
     async def _obtain(
@@ -135,7 +140,7 @@ class Courier:
     async def _store(self, purchase: Purchase, part: Path, kept: Kept) -> Outcome:
         proof = kept.proof
         picture = StoredPicture(
-            path=kept.path,
+            path=await self._goods.keep(part, purchase, kept),
             sha256=proof.sha256,
             size_bytes=proof.size_bytes,
             width=proof.width,
@@ -149,7 +154,7 @@ class Courier:
         self._losses = 0
         with suppress(OSError):  # the picture is recorded; a second name of it costs nothing
             await self._keeper.discard(part)
-        self._tell(EventKind.STORED, purchase, kept.path)
+        self._tell(EventKind.STORED, purchase, picture.path)
         return Outcome.STORED
 
     async def _miss(self, purchase: Purchase, part: Path, missed: Missed, *, ample: bool) -> Outcome:
@@ -194,6 +199,9 @@ class _Hand:
 
     def came(self, size_bytes: int) -> None:
         self._worker.came(size_bytes)
+
+    def leave(self) -> None:
+        self._worker.leave()
 
     @asynccontextmanager
     async def rest(self, setback: str) -> AsyncIterator[None]:

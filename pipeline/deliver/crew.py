@@ -142,6 +142,10 @@ class Shift:
             self._holds = False
             self._crew.give_back(self._host)
 
+    def leave(self) -> None:
+        """Give the worker back before the delivery is over: it fetches no more."""
+        self.end()
+
     def came(self, size_bytes: int) -> None:
         """So many bytes more have come."""
         self._crew.host(self._host).came(size_bytes)

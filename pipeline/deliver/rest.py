@@ -22,6 +22,10 @@ class Worker(Protocol):
         """So many bytes more have come."""
         ...
 
+    def leave(self) -> None:
+        """All has come: given to others for good."""
+        ...
+
 
 class Alone:
     """A worker that nobody else wants."""
@@ -32,6 +36,9 @@ class Alone:
 
     def came(self, size_bytes: int) -> None:
         """Nobody counts."""
+
+    def leave(self) -> None:
+        """Nobody waits."""
 
 
 def back_off_s(limits: Limits, tries: int, left_s: float, *, slower: bool, draw: Draw = random.uniform) -> float | None:

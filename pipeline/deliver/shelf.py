@@ -155,6 +155,18 @@ class Shelf:
         self._durable.add(child)
 
 
+class WaitingShelf(Shelf):
+    """A shelf of pictures that go elsewhere: they get no name here, and wait in their parts until they are there."""
+
+    def name(self, part: Path, path: str, proof: Proof) -> Path:  # noqa: ARG002 - the name is given elsewhere
+        """Make a part durable; raises as for a name. It is itself what is kept."""
+        try:
+            self._disk.sync(part)
+        except OSError as exc:
+            raise _unless_full(exc) from exc
+        return part
+
+
 def _unless_full(error: OSError) -> Exception:
     """What a failed sync is to be raised as."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:

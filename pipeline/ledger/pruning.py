@@ -147,7 +147,10 @@ def _look(connection: Connection, path: Address, bounds: Bounds) -> tuple[Pruned
 
 
 def _pictures(connection: Connection, bounds: Bounds) -> Iterator[tuple[int, bytes, int]]:
-    """The stored pictures that may go, the oldest first; those that are marked already, but still there, too."""
+    """The stored pictures that may go, the oldest first; those that are marked already, but still there, too.
+
+    None in a bucket: that has rules of its own for what is old, and a right to delete is not asked for.
+    """
     if not bounds.pictures:
         return
     rows: list[Any] = connection.execute(
@@ -155,7 +158,8 @@ def _pictures(connection: Connection, bounds: Bounds) -> Iterator[tuple[int, byt
         " stored_at < :before AND unknown_microusd = 0"
         " AND NOT EXISTS (SELECT 1 FROM placements p JOIN runs r ON r.id = p.run WHERE p.job = jobs.id"
         " AND r.started_at >= :before)"
-        " FROM jobs WHERE state = 'stored' ORDER BY stored_at, id",
+        " FROM jobs WHERE state = 'stored' AND NOT EXISTS"
+        " (SELECT 1 FROM placements WHERE job = jobs.id AND substr(path, 1, 5) = 's3://') ORDER BY stored_at, id",
         {"before": bounds.before, "pruned": PRUNED},
     ).fetchall()
     over = sum(size for _, _, size, pruned, _ in rows if not pruned) - (bounds.max_bytes or 0)

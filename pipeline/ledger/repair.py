@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.bucket import Look, in_bucket, look_at
 from pipeline.clock import Clock
 from pipeline.errors import LedgerCorruptError
 from pipeline.ledger import claims, presence, recovery, runfile, steps, sums
@@ -77,6 +78,32 @@ def _pictures(connection: Connection, path: Address, _: float) -> Iterator[str]:
             yield f"{key.hex()[:12]}: its picture is back: stored"
 
 
+def _in_buckets(connection: Connection, path: Address, _: float) -> Iterator[str]:
+    """The same for pictures in buckets, which only this step and ``verify`` ask for."""
+    rows: list[Any] = connection.execute(
+        "SELECT j.id, j.key, j.state, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE substr(p.path, 1, 5) = 's3://' AND j.sha256 IS NOT NULL AND j.state IN ('stored', 'lost', 'unknown')"
+        " AND j.error_kind IS DISTINCT FROM ? ORDER BY p.path",
+        (presence.PRUNED,),
+    ).fetchall()
+    looks = (
+        Look(key=bytes(key), recorded=place, sha256=bytes(sha256).hex(), size_bytes=size)
+        for _, key, _, place, sha256, size in rows
+    )
+    there: dict[bytes, bool] = {}
+    for look, same in look_at(looks):
+        there[look.key] = bool(same) or there.get(look.key, False)
+    for job, key, state, _, _, size in {row[0]: row for row in rows}.values():
+        local = [each for each in presence.recorded(connection, job) if not in_bucket(each)]
+        found = there[bytes(key)] or any(presence.is_there(path.parent, each, size) for each in local)
+        if state == JobState.STORED and not found:
+            steps.miss(connection, job=job, path=presence.recorded(connection, job)[0])
+            yield f"{bytes(key).hex()[:12]}: its picture is gone from its bucket: lost"
+        elif state != JobState.STORED and there[bytes(key)]:
+            steps.find(connection, job=job)
+            yield f"{bytes(key).hex()[:12]}: its picture is back in its bucket: stored"
+
+
 def _taken_back(connection: Connection, path: Address, _: float) -> Iterator[str]:
     for found, file in claims.missed(connection, path):
         steps.take_back(connection, job=found.job, path=file)
@@ -108,6 +135,7 @@ def _counters(connection: Connection, _path: Address, _at: float) -> Iterator[st
 _STEPS: tuple[Callable[[Connection, Address, float], Iterator[str]], ...] = (
     _dead_runs,
     _pictures,
+    _in_buckets,
     _taken_back,
     _sums,
     _counters,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.bucket import in_bucket
 from pipeline.ledger import presence
 from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import AttemptMoney, JobState
@@ -18,7 +19,8 @@ class StoryRow:
         index: The row's place in its manifest, from 1, when last seen.
         wanted: Relative to the ledger's folder, without a suffix.
         path: The file, once it was there; relative to the ledger's folder.
-        file: What is there now: ``ok``, ``missing`` or ``altered``; "" where there never was one.
+        file: What is there now: ``ok``, ``missing`` or ``altered``; ``afar`` in a bucket, which is not asked; ""
+            where there never was one.
     """
 
     manifest: str
@@ -143,7 +145,7 @@ def _rows(connection: Connection, folder: Path, job: int, sha256: bytes | None) 
             index=number,
             wanted=wanted,
             path=path,
-            file="" if path is None else _found(folder / path, sha256),
+            file="" if path is None else "afar" if in_bucket(path) else _found(folder / path, sha256),
         )
         for manifest, edition, simulated, number, wanted, path in rows
     ]

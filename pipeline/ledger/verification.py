@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.bucket import Look, in_bucket, look_at
+from pipeline.errors import FluxbatchError
 from pipeline.ledger import claims, sums
 from pipeline.ledger.address import Address
 from pipeline.ledger.hands import Alive
@@ -27,6 +29,7 @@ _LOST = f"the URL died before the picture was fetched: {_REBUY}"
 _MISSED = f"the file that was stored is gone: put it back, or {_REBUY}"
 _MISSING = "put it back, or `fluxbatch run MANIFEST --rebuy-lost` buys it again"
 _ALTERED = "put the right file back, or delete this one and `fluxbatch run MANIFEST --rebuy-lost` buys it again"
+_SERVER = "AWS_ENDPOINT_URL_S3 names a server that is not Amazon's, as the manifest's output.endpoint does"
 _REPAIR = "`fluxbatch ledger verify --repair`"
 _UNKNOWN = "read the provider's bill, then say `fluxbatch ledger resolve --unknown --billed` or `--not-billed`"
 
@@ -110,6 +113,8 @@ def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
         (PRUNED,),
     ):
         pictures += 1
+        if in_bucket(path):
+            continue
         file = folder / path
         try:
             same = file.is_file() and file.stat().st_size == size and digest(file) == sha256
@@ -122,7 +127,30 @@ def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
             findings.append(
                 Finding(kind="altered", subject=path, message=f"not the bytes that were stored; {_ALTERED}")
             )
-    return pictures, findings
+    return pictures, [*findings, *_in_buckets(connection)]
+
+
+def _in_buckets(connection: Connection) -> Iterator[Finding]:
+    """Pictures in buckets, each looked at there; where that cannot be done, that is told, and the rest still proven."""
+    rows = connection.execute(
+        "SELECT j.key, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
+        " WHERE j.state = 'stored' AND substr(p.path, 1, 5) = 's3://' AND j.error_kind IS DISTINCT FROM ?"
+        " ORDER BY p.path",
+        (PRUNED,),
+    )
+    try:
+        for look, same in look_at(
+            Look(key=bytes(key), recorded=path, sha256=bytes(sha256).hex(), size_bytes=size)
+            for key, path, sha256, size in rows
+        ):
+            if same is None:
+                yield _missing(look.recorded, look.key, "no such object")
+            elif not same:
+                message = f"not the bytes that were stored; {_ALTERED}"
+                yield Finding(kind="altered", subject=look.recorded, message=message)
+    except FluxbatchError as error:
+        message = f"its pictures were not looked at: {error} ({_SERVER})"
+        yield Finding(kind="unseen", subject="bucket", message=message)
 
 
 def _missing(path: str, key: bytes, reason: str | None) -> Finding:

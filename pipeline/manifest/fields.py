@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from pipeline.bucket import parse_address
 from pipeline.catalog import Usd as CatalogUsd
 from pipeline.catalog import models, profiles, uses
 from pipeline.inputs import read_colour
@@ -217,6 +218,31 @@ def read_base_url(value: Any) -> str:
         raise _wrong("must be an address such as https://api.example.com/v1", "without a user, a query or a fragment")
     if match[1] == "http" and not _is_here(match[2]):
         raise _wrong("would send the key in the clear", "write https://")
+    return text
+
+
+def read_store(value: Any) -> str:
+    """Take a bucket, such as ``s3://bucket/prefix``; what holds a password is not shown.
+
+    Raises:
+        PydanticCustomError: It is none.
+    """
+    text = read_text(value)
+    try:
+        return str(parse_address(text))
+    except ValueError as exc:
+        raise _wrong(str(exc), "such as s3://pictures/spring; keys come from the environment") from None
+
+
+def read_endpoint(value: Any) -> str:
+    """Take a server's address, such as ``https://minio.example.com:9000``; a last ``/`` is dropped.
+
+    Raises:
+        PydanticCustomError: It is no http or https address, or carries a password, a query or a fragment.
+    """
+    text = read_text(value).rstrip("/")
+    if not (re.fullmatch(r"https?://[^\s/?#@\\]{1,255}(/[^\s?#@\\]{0,1000})?", text) and text.isprintable()):
+        raise _wrong("must be a server such as https://s3.example.com", "without a user, a query or a fragment")
     return text
 
 

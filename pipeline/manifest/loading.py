@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pipeline.bucket import BucketAddress
 from pipeline.catalog import Profile, models
 from pipeline.errors import ManifestError, NotFoundError, Problem
 from pipeline.manifest.checking import Checked, Checker
@@ -21,7 +22,7 @@ from pipeline.manifest.naming import WORDS, Naming, check_name, naming_of, safe_
 from pipeline.manifest.profiles import known_profiles
 from pipeline.manifest.recipe import Offer
 from pipeline.manifest.schema import ManifestHead, OutputKeys
-from pipeline.manifest.settings import Notify, limits_of, notify_of, own_profiles, profiles_of, steps_of
+from pipeline.manifest.settings import Notify, limits_of, notify_of, own_profiles, profiles_of, steps_of, store_of
 from pipeline.manifest.template import words_in
 from pipeline.manifest.tree import Mapping as MappingNode
 from pipeline.manifest.tree import Node, Sequence, parse, place_of, plain_data
@@ -119,6 +120,7 @@ class _Loading:
         compiler = self._compiler(checked, profiles)
         entries = self._entries(compiler)
         notify = self._notify(head)
+        store = self._store(head.output)
         naming = self._naming(head.output, name, edition, compiler.variables)
         if self._complaints.problems:
             compiler.judge_defaults()
@@ -133,6 +135,7 @@ class _Loading:
             naming=naming,
             notify=notify,
             embed_metadata=head.output.embed_metadata,
+            store=store,
             entries=tuple(entries),
         )
 
@@ -213,6 +216,13 @@ class _Loading:
         except UnfitError as exc:
             for fault in exc.each():
                 self._note(("notify", *filter(None, [fault.key])), fault)
+            return None
+
+    def _store(self, output: OutputKeys) -> BucketAddress | None:
+        try:
+            return store_of(output)
+        except UnfitError as exc:
+            self._note(("output", exc.key), exc)
             return None
 
     def _edition(self, text: str, name: str) -> str:

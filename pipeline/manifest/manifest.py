@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.bucket import BucketAddress
 from pipeline.catalog import Profile
 from pipeline.inputs import Finder
 from pipeline.job import Job, PictureRequest, UnfitRow, digest_of, job_key
@@ -30,6 +31,7 @@ class Manifest:
         sha256: Of the file's text, hex, so that another process can see that it reads the same.
         read_at: The local time that ``{date}`` was taken from.
         embed_metadata: Whether pictures' files carry their prompt, model, seed and key.
+        store: The bucket that pictures go to; None: the output folder.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Manifest:
     sha256: str = ""
     read_at: datetime | None = field(default=None, compare=False)
     embed_metadata: bool = False
+    store: BucketAddress | None = None
 
     @property
     def profile(self) -> Profile:

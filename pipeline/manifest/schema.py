@@ -27,11 +27,13 @@ from pipeline.manifest.fields import (
     WholeOrTemplate,
     read_background,
     read_base_url,
+    read_endpoint,
     read_env_name,
     read_host,
     read_hosts,
     read_path,
     read_stitch_height,
+    read_store,
     read_text,
     read_version,
     read_webhook,
@@ -55,6 +57,8 @@ _EditRoute = Annotated[EditRoute, BeforeValidator(read_text)]
 _LogKind = Annotated[LogKind, BeforeValidator(read_text)]
 _Webhook = Annotated[str, BeforeValidator(read_webhook), WithJsonSchema({"type": "string", "format": "uri"})]
 _When = Annotated[Literal["finish", "trouble"], BeforeValidator(read_text)]
+_Store = Annotated[str, BeforeValidator(read_store), WithJsonSchema({"type": "string", "pattern": "^s3://"})]
+_Endpoint = Annotated[str, BeforeValidator(read_endpoint), WithJsonSchema({"type": "string", "format": "uri"})]
 _Path = Annotated[str, BeforeValidator(read_path)]
 _OnUnknown = Annotated[Literal["hold", "retry"], BeforeValidator(read_text)]
 _ModelList = Annotated[tuple[Model, ...], BeforeValidator(read_hosts), Field(strict=False, max_length=MAX_HOSTS)]
@@ -120,6 +124,8 @@ class OutputKeys(_Written):
     folder: Text = Field("{name}/{edition}", description="Folders, with placeholders; empty parts are dropped.")
     file: Text = Field("{index:05}-{slug}-{ratio}", description="The file's name, without its suffix.")
     embed_metadata: Switch = Field(default=False, description="Whether files carry their prompt, model, seed and key.")
+    store: _Store | None = Field(None, description="A bucket that pictures go to instead: s3://bucket/prefix.")
+    endpoint: _Endpoint | None = Field(None, description="The bucket's server; the environment's when left out.")
 
 
 class LogKeys(_Written):

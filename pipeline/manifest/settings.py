@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from pipeline.bucket import BucketAddress, parse_address
 from pipeline.catalog import Profile, ProviderLog, models, reason_to_avoid
 from pipeline.manifest.complaints import Gathering, UnfitError, listed, nearest, shown
 from pipeline.manifest.fields import PROFILE_NAME
-from pipeline.manifest.schema import LimitsKeys, NotifyKeys, ProviderKeys
+from pipeline.manifest.schema import LimitsKeys, NotifyKeys, OutputKeys, ProviderKeys
 
 #: What a profile of one's own extends, unless it says so.
 ANY_SERVER = "openai-compatible"
@@ -75,6 +76,19 @@ def notify_of(keys: NotifyKeys) -> Notify:
     return Notify(
         webhook=keys.webhook or "", webhook_env=keys.webhook_env or "", command=keys.command or (), on=keys.on
     )
+
+
+def store_of(keys: OutputKeys) -> BucketAddress | None:
+    """The bucket that pictures go to; None: they stay in the output folder.
+
+    Raises:
+        UnfitError: A server is named, and no bucket.
+    """
+    if keys.store is not None:
+        return parse_address(keys.store, endpoint=keys.endpoint)
+    if keys.endpoint is not None:
+        raise UnfitError("endpoint", "names a server, but no bucket", "add store: s3://bucket/prefix")
+    return None
 
 
 def limits_of(keys: LimitsKeys) -> Limits:

@@ -22,6 +22,7 @@ from pipeline.produce import Halt
 from pipeline.report import Summary
 from pipeline.report.events import EventName
 from pipeline.runner.endpoint import check_sellers, configured
+from pipeline.runner.keeping import open_store, trouble_with
 from pipeline.runner.options import RunOptions, Watch
 from pipeline.runner.patience import Patience
 from pipeline.runner.planning import bounded, finder_of, plan_of
@@ -61,6 +62,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
 
         lock = await patience.have(hold_ledger)
         ledger = await stack.enter_async_context(LedgerWriter(options.ledger_path, clock=clock))
+        trouble = await unless_stopped(options.stop, partial(trouble_with, manifest.store))
         finder = stack.enter_context(finder_of(manifest, options))
         options = await bounded(manifest, options, finder)
         opened = await stack.enter_async_context(
@@ -77,6 +79,7 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         downloads = DownloadTransport(own_origin=own_origin, allow_hosts=allow_hosts)
         await stack.enter_async_context(downloads)
         inputs = await stack.enter_async_context(DownloadTransport(own_origin=None, allow_hosts=finder.allow_hosts))
+        store = await stack.enter_async_context(open_store(manifest.store, options.output))
         begun = await patience.have(
             partial(
                 ledger.begin,
@@ -106,6 +109,8 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
             darkroom=Darkroom(output=options.output, store=Store(options.output), transport=inputs),
             experiences={each.contact.profile.name: each.experience for each in opened},
             team=team if processes > 1 else None,
+            store=store,
+            trouble=trouble,
         )
         if options.log is not None:
             options.log(EventName.RUN_BEGUN, _facts(begun, options.budget_of(manifest)))

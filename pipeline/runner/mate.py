@@ -22,6 +22,7 @@ from pipeline.ledger import LedgerWriter
 from pipeline.manifest import load_manifest
 from pipeline.produce import Cause, Halt
 from pipeline.report.events import EventName, Notice
+from pipeline.runner.keeping import open_store
 from pipeline.runner.loop import run_loop
 from pipeline.runner.part import Part
 from pipeline.runner.planning import finder_of
@@ -84,6 +85,7 @@ class _Mate:
             finder = stack.enter_context(finder_of(manifest, options) if self._part.number == 0 else Blindfold())
             inputs = DownloadTransport(own_origin=None, allow_hosts=finder.allow_hosts)
             await stack.enter_async_context(inputs)
+            store = await stack.enter_async_context(open_store(manifest.store, options.output))
             tools = Tools(
                 ledger=ledger,
                 run=task.run,
@@ -92,6 +94,7 @@ class _Mate:
                 clock=clock,
                 finder=finder,
                 darkroom=Darkroom(output=options.output, store=Store(options.output), transport=inputs),
+                store=store,
             )
             await self._see_through(Shift(manifest, options, tools))
 

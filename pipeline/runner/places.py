@@ -1,11 +1,26 @@
-"""Two ways to say where a file is: relative to the output folder, and relative to the ledger's, which records it."""
+"""Two ways to say where a picture is: relative to where this run keeps pictures, and as the ledger records it."""
 
 import os
 import posixpath
 from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from pipeline.bucket import BucketAddress
 
 
-class Places:
+class Places(Protocol):
+    """Translates between the two."""
+
+    def recorded(self, path: str) -> str:
+        """From relative to where pictures are kept to what the ledger records."""
+        ...
+
+    def in_output(self, recorded: str) -> str | None:
+        """From what the ledger records to relative to where pictures are kept; None for a place that is elsewhere."""
+        ...
+
+
+class FolderPlaces:
     """Translates between the two, so that output and ledger may be moved together."""
 
     def __init__(self, output: Path, ledger_folder: Path) -> None:
@@ -30,3 +45,21 @@ class Places:
             return PurePosixPath(Path(absolute).relative_to(self._output)).as_posix()
         except ValueError:
             return None
+
+
+class BucketPlaces:
+    """The same for a bucket: the ledger records the whole address, wherever the ledger is."""
+
+    def __init__(self, address: BucketAddress) -> None:
+        """Take the bucket and its prefix."""
+        self.recorded = address.recorded
+        self.in_output = address.path_of
+
+
+def places_of(store: BucketAddress | None, *, output: Path, ledger_folder: Path) -> Places:
+    """The translation for where a manifest's pictures go.
+
+    Args:
+        store: None: the output folder.
+    """
+    return FolderPlaces(output, ledger_folder) if store is None else BucketPlaces(store)

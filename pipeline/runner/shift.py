@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from pipeline.catalog import models
 from pipeline.clock import Clock
-from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, Transport, place, run_pool
+from pipeline.deliver import Backlog, Courier, Crew, DeliveryQueue, FolderStore, Store, Transport, run_pool
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.inputs import Finder
 from pipeline.inputs.darkroom import Darkroom
@@ -21,11 +21,12 @@ from pipeline.report import SHOWN_TROUBLES, Snapshot, Summary
 from pipeline.runner.closing import End, summarize
 from pipeline.runner.count import Count
 from pipeline.runner.desk import Desk, Ear, Recorder
+from pipeline.runner.equals import Equals
 from pipeline.runner.experience import Experience
 from pipeline.runner.logged import LoggedBook
 from pipeline.runner.options import RunOptions
 from pipeline.runner.part import Part
-from pipeline.runner.places import Places
+from pipeline.runner.places import places_of
 from pipeline.runner.rescue import Rescue
 from pipeline.runner.stop import Stop
 from pipeline.runner.strangers import refuse_another_ledgers_pictures
@@ -45,6 +46,8 @@ class Tools:
         finder: What looks at input images when rows are read; None where no row has any.
         darkroom: What makes them ready to be sent.
         experiences: By provider: where what is learned of its limits is kept.
+        store: Where pictures are kept; None: in the output folder.
+        trouble: Why they cannot be kept there now: then nothing is bought, but what is paid is fetched.
         team: Makes the other processes that buy and fetch in this one's stead; None: this one does.
     """
 
@@ -57,6 +60,8 @@ class Tools:
     darkroom: Darkroom | None = None
     experiences: Mapping[str, Experience] = field(default_factory=dict)
     team: Callable[[Halt], Team] | None = None
+    store: Store | None = None
+    trouble: FluxbatchError | None = None
 
 
 class Shift:
@@ -66,12 +71,12 @@ class Shift:
         self._manifest = manifest
         self._options = options
         self._tools = tools
-        self._places = Places(options.output, options.ledger_path.parent)
+        self._places = places_of(manifest.store, output=options.output, ledger_folder=options.ledger_path.parent)
+        self._store = tools.store or FolderStore(options.output)
+        self._equals = Equals(ledger=tools.ledger, store=self._store, places=self._places)
         self._started = tools.clock.monotonic()
         self._total: int | None = None
         self._rescued = 0  # of an earlier run, and stored before the planner looked: it counts them as there
-        self._afield = 0  # stored where this run does not look, or wanted there
-        self._misplaced: list[str] = []
         self.halt = Halt(self._on_cause)
         self._team: Team | None = None
         self._ear = Ear(options)
@@ -89,6 +94,7 @@ class Shift:
             backlog=self._backlog,
             on_trouble=self._on_trouble,
             on_event=self._ear.hear,
+            store=self._store,
         )
         self._producer = Producer(
             run=tools.run,
@@ -145,6 +151,8 @@ class Shift:
                 if self._options.watch is not None:
                     group.start_soon(self._options.watch, self.snapshot)
                     group.start_soon(self._count)
+                if self._tools.trouble is not None:
+                    self._on_trouble(self._tools.trouble)
                 try:
                     await self._rescue.fetch("an earlier run: fetched first")
                     await refuse_another_ledgers_pictures(
@@ -154,10 +162,11 @@ class Shift:
                         run=self._tools.run,
                         places=self._places,
                         halt=self.halt,
+                        store=self._store,
                     )
                     await self._buy()
                     await self._rescue_again()
-                    await self._place()
+                    await self._equals.place(self._tools.run)
                     if not self.count.finished and self._total is None:
                         await self._count()  # what is left, for the summary
                 finally:
@@ -266,22 +275,6 @@ class Shift:
         async with orders:
             await self._producer.work(orders)
 
-    async def _place(self) -> None:
-        """Put pictures that are stored also where equal rows want them."""
-        for row in await self._tools.ledger.unplaced(self._tools.run):
-            here, there = self._places.in_output(row.stored), self._places.in_output(row.wanted)
-            if here is None or there is None:
-                self._afield += 1
-                continue
-            try:
-                made = await anyio.to_thread.run_sync(
-                    partial(place, self._options.output, here, there, sha256=row.sha256)
-                )
-            except FluxbatchError as error:
-                self._misplaced.append(f"row {row.index}: stored, but not put in its place: {error}")
-                continue
-            await self._tools.ledger.place(placement=row.placement, path=self._places.recorded(made))
-
     def _on_trouble(self, error: FluxbatchError) -> None:
         self.halt.call(error.exit_code, str(error))
 
@@ -300,7 +293,7 @@ class Shift:
             unread=unread - waiting,
             waiting=waiting,
             read_all=count.finished or self._total is not None,
-            misplaced=tuple(self._misplaced),
+            misplaced=tuple(self._equals.misplaced),
             leftovers=max(0, len(here) - tally.bought - waiting),
             causes=tuple(dict.fromkeys((*self.halt.causes, *self.causes))),
             notes=(*self.notes, *self._afar()),
@@ -313,7 +306,7 @@ class Shift:
         return summarize(self._manifest, self._options, run, end)
 
     def _afar(self) -> list[str]:
-        afar = self._rescue.elsewhere + self._afield
+        afar = self._rescue.elsewhere + self._equals.elsewhere
         if not afar:
             return []
         return [f"{counted(afar, 'picture')} of this ledger in another output folder: left alone"]

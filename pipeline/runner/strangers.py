@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
 import anyio.to_thread
 
-from pipeline.deliver import taken
+from pipeline.deliver import Store
 from pipeline.errors import ExitCode, FluxbatchError
 from pipeline.job import Job, UnfitRow
 from pipeline.ledger import LedgerWriter, Run
@@ -17,14 +16,21 @@ from pipeline.runner.places import Places
 
 
 async def refuse_another_ledgers_pictures(
-    rows: Iterator[Job | UnfitRow], options: RunOptions, *, ledger: LedgerWriter, run: Run, places: Places, halt: Halt
+    rows: Iterator[Job | UnfitRow],
+    options: RunOptions,
+    *,
+    ledger: LedgerWriter,
+    run: Run,
+    places: Places,
+    halt: Halt,
+    store: Store,
 ) -> None:
     """Buy nothing where a manifest that is new to this ledger finds its pictures there.
 
     The ledger was removed, or another one is meant. Only the first rows are looked for, as a sign of the rest.
     """
     with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
-        found = await anyio.to_thread.run_sync(_taken, options.output, rows)
+        found = await store.taken(await anyio.to_thread.run_sync(_wanted, rows))
         strange = await ledger.unaccounted(run, [places.recorded(at) for at in found])
         if strange:
             halt.call(
@@ -35,5 +41,5 @@ async def refuse_another_ledgers_pictures(
             )
 
 
-def _taken(output: Path, rows: Iterator[Job | UnfitRow]) -> list[str]:
-    return taken(output, (row.path for row in islice(rows, CHUNK) if isinstance(row, Job)))
+def _wanted(rows: Iterator[Job | UnfitRow]) -> list[str]:
+    return [row.path for row in islice(rows, CHUNK) if isinstance(row, Job)]

@@ -25,6 +25,7 @@ NOT_RUN = {
     "performance.md": ["it measures, and a test asks for the same elsewhere"],
     "cron.md": ["it needs a manager of services"],
     "fleet.md": ["it needs a server of yours"],
+    "s3.md": ["it installs the program, which is here already"],
     "share-a-ledger.md": ["it needs a server of yours"] * 2,
 }
 

@@ -302,6 +302,9 @@ class FakeWorker:
     def came(self, size_bytes: int) -> None:
         self.received += size_bytes
 
+    def leave(self) -> None:
+        self.told.append("leaves")
+
 
 async def test_the_worker_is_lent_only_while_waiting_and_told_why(tmp_path: Path) -> None:
     bench = Bench(tmp_path, Reply(status=503), whole(PNG))

@@ -24,7 +24,7 @@ from pipeline.ratio import Ratio
 from pipeline.report.events import EventName, Notice
 from pipeline.runner import RunOptions
 from pipeline.runner.desk import Desk, Ear, Recorder
-from pipeline.runner.places import Places
+from pipeline.runner.places import FolderPlaces
 from tests.unit.produce_doubles import START, FakeClock, answer, job, settle
 
 PURCHASE = Purchase(
@@ -115,7 +115,7 @@ class Counter:
 
     def __init__(self, folder: Path, ledger: LedgerWriter, run: Run) -> None:
         self.path = folder / "books" / "ledger.db"
-        self.recorder = Recorder(run=run, ledger=ledger, places=Places(folder / "output", folder / "books"))
+        self.recorder = Recorder(run=run, ledger=ledger, places=FolderPlaces(folder / "output", folder / "books"))
 
     def row(self) -> Row:
         with Ledger(self.path) as ledger:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runner.places import Places
+from pipeline.runner.places import FolderPlaces
 
 
-def places(root: Path, output: str, ledger: str) -> Places:
+def places(root: Path, output: str, ledger: str) -> FolderPlaces:
     for name in (output, ledger):
         (root / name).mkdir(parents=True, exist_ok=True)
-    return Places(root / output, root / ledger)
+    return FolderPlaces(root / output, root / ledger)
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_folders_reached_through_links_are_the_folders_they_lead_to(tmp_path: Pa
     (tmp_path / "disk/pictures").mkdir(parents=True)
     (tmp_path / "output").symlink_to(tmp_path / "disk/pictures")
     (tmp_path / "books").mkdir()
-    made = Places(tmp_path / "output", tmp_path / "books")
+    made = FolderPlaces(tmp_path / "output", tmp_path / "books")
 
     assert made.recorded("cat") == "../disk/pictures/cat"
     assert made.in_output("../disk/pictures/cat") == "cat"
-    assert Places(tmp_path / "disk/pictures", tmp_path / "books").in_output(made.recorded("cat")) == "cat"
+    assert FolderPlaces(tmp_path / "disk/pictures", tmp_path / "books").in_output(made.recorded("cat")) == "cat"
 
 
 def test_folders_may_be_named_relative_to_where_the_command_runs(
@@ -64,5 +64,5 @@ def test_folders_may_be_named_relative_to_where_the_command_runs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "output").mkdir()
 
-    assert Places(Path("output"), Path("output")).recorded("cat") == "cat"
-    assert Places(Path("output"), Path()).in_output("output/cat") == "cat"
+    assert FolderPlaces(Path("output"), Path("output")).recorded("cat") == "cat"
+    assert FolderPlaces(Path("output"), Path()).in_output("output/cat") == "cat"

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
+from pipeline.bucket import in_bucket
 from pipeline.catalog import models
 from pipeline.ledger import Address, Scope, Shown, Survey
 from pipeline.report.page.thumbnails import FOLDER, Thumbnails
@@ -39,7 +40,9 @@ class Places:
         return self.ledger.parent / recorded
 
     def picture(self, recorded: str) -> str:
-        """A picture's address, relative to the page."""
+        """A picture's address, relative to the page; of one in a bucket, the bucket's."""
+        if in_bucket(recorded):
+            return recorded
         return self._address(self.picture_file(recorded))
 
     def thumbnails(self) -> str:
