@@ -46,7 +46,9 @@ class Fault:
         within: What their path has in it.
     """
 
-    what: Literal["slow_down", "error", "hang", "cut", "flip", "unheard", "ignorant", "denied", "skewed", "refused"]
+    what: Literal[
+        "slow_down", "error", "hang", "cut", "flip", "unheard", "ignorant", "denied", "skewed", "refused", "garbage"
+    ]
     method: str = "PUT"
     within: str = ""
     times: int = 1
@@ -60,6 +62,7 @@ def _answer(status: str, code: str) -> bytes:
 _ANSWERS = {
     "slow_down": _answer("503 Slow Down", "SlowDown"),
     "error": _answer("500 Internal Server Error", "InternalError"),
+    "garbage": b"HTTP/1.1 500 No\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<html",
     "refused": _answer("400 Bad Request", "BadDigest"),
     "denied": _answer("403 Forbidden", "AccessDenied"),
     "skewed": _answer("403 Forbidden", "RequestTimeTooSkewed"),

@@ -114,10 +114,11 @@ def translated(address: BucketAddress) -> Iterator[None]:
     """Raise what goes wrong inside as this program's own errors."""
     from aiohttp import ClientError as BrokenOff
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError, BrokenOff, TimeoutError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, BrokenOff, TimeoutError) as error:
         raise told(error, address) from error
 
 
@@ -145,6 +146,7 @@ def told(error: Exception, address: BucketAddress) -> FluxbatchError:
     if isinstance(error, theirs.NoCredentialsError | theirs.PartialCredentialsError | theirs.CredentialRetrievalError):
         return ConfigurationError(f"{where}: there are no credentials for it", remedy=_CREDENTIALS)
     name = type(error).__name__
-    if isinstance(error, theirs.BotoCoreError) and not isinstance(error, theirs.HTTPClientError):
+    answers = (theirs.HTTPClientError, theirs.ConnectionError, theirs.IncompleteReadError)
+    if isinstance(error, theirs.BotoCoreError) and not isinstance(error, answers):
         return ConfigurationError(f"{where}: the client's settings are off ({name})", remedy="see to AWS_* and ~/.aws")
     return StorageError(f"{where}: the server does not answer ({name})", remedy=_AGAIN)

@@ -10,6 +10,7 @@ import anyio
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.bucket import BucketAddress
 from pipeline.catalog import Profile
 from pipeline.cli.plain import plain
 from pipeline.clock import SystemClock
@@ -38,8 +39,10 @@ def doctor(
     Raises:
         UsageError: There is no such profile, or two are named.
     """
-    profile = _profile(manifest, provider)
-    look = partial(examine, profile, output=output, ledger=ledger, environment=os.environ, clock=SystemClock())
+    profile, store = _examined(manifest, provider)
+    look = partial(
+        examine, profile, output=output, ledger=ledger, environment=os.environ, clock=SystemClock(), store=store
+    )
     found = anyio.run(look)
     if json:
         checks = [
@@ -65,13 +68,15 @@ def doctor(
     return int(found.exit_code)
 
 
-def _profile(manifest: Path | None, provider: str | None) -> Profile:
+def _examined(manifest: Path | None, provider: str | None) -> tuple[Profile, BucketAddress | None]:
+    """The provider, and the bucket where the manifest has one."""
     if manifest is not None and provider is not None:
         raise UsageError("name a manifest or a provider, not both", remedy="the manifest says its own")
     if manifest is not None:
-        return load_manifest(manifest).profile
+        loaded = load_manifest(manifest)
+        return loaded.profile, loaded.store
     name = provider or "apiyi"
     known = known_profiles()
     if name not in known:
         raise UsageError(f"there is no provider profile named {name}", remedy=f"one of {', '.join(known)}")
-    return known[name]
+    return known[name], None

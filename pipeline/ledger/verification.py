@@ -267,7 +267,7 @@ def _open_money(connection: Connection, now: float) -> Iterator[Finding]:
             JobState.UNKNOWN: f"answers lost; at most {money} perhaps billed: {_UNKNOWN}",
             JobState.LOST: f"paid, and {_MISSED if missed else _LOST}",
             JobState.SPOILED: f"paid, and what came is no picture: {_REBUY}",
-            JobState.BOUGHT: "paid and not fetched yet: run the manifest again now",
+            JobState.BOUGHT: "paid and not fetched, or not sent to its bucket, yet: run the manifest again now",
         }.get(state, f"with {money} still unknown from an earlier attempt: {_UNKNOWN}")
         if unknown and state not in {JobState.UNKNOWN, JobState.STORED}:
             say += f"; besides, {money} of an earlier attempt is unknown"

@@ -15,6 +15,7 @@ from typing import Literal
 import anyio
 import anyio.to_thread
 
+from pipeline.bucket import BucketAddress
 from pipeline.catalog import Profile
 from pipeline.clock import Clock
 from pipeline.deliver import Disk
@@ -22,6 +23,7 @@ from pipeline.deliver.room import PICTURE_BYTES, SPARE_BYTES
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, most_serious
 from pipeline.ledger import BALLAST_BYTES, Address, Ledger, exists, sqlite_version
 from pipeline.runner.endpoint import Endpoint, configured
+from pipeline.runner.keeping import trouble_with
 from pipeline.runner.sellers import TASK_KEY_HEADER
 from pipeline.transport import ApiTimeouts, LookupTransport, TransportError
 from pipeline.wording import counted
@@ -73,13 +75,21 @@ async def examine(
     environment: Mapping[str, str],
     clock: Clock,
     disk: Disk | None = None,
+    store: BucketAddress | None = None,
 ) -> Examination:
-    """Look at key, clock, disk, SQLite, ledger and network, in that order; nothing is bought, nothing stays behind."""
+    """Look at key, clock, disk, SQLite, ledger, network and bucket, in that order; nothing is bought.
+
+    Nothing stays behind but, in a bucket, what each run's own check leaves there.
+    """
     endpoint, key = _key(profile, environment)
     checks = [key, _clock(clock), await anyio.to_thread.run_sync(_room, output, disk or Disk())]
     checks += [judge_sqlite(sqlite_version()), await anyio.to_thread.run_sync(_ledger, ledger)]
     if endpoint is not None:
         checks += await _network(profile, endpoint, clock)
+    if store is not None:
+        error = await trouble_with(store)
+        well = Check(name="bucket", verdict="ok", message=f"{store}: pictures can be kept there")
+        checks.append(well if error is None else _trouble("bucket", error))
     return Examination(checks=tuple(checks))
 
 

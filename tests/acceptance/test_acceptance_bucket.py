@@ -215,3 +215,55 @@ async def test_prune_leaves_the_bucket_alone(
 )
 async def test_a_wrong_address_is_told_in_a_line(workspace: Workspace, output: dict[str, str], words: str) -> None:
     assert_told(await workspace.fluxbatch("plan", workspace.manifest("A cat", output=output)), 65, words)
+
+
+async def test_doctor_looks_at_the_bucket(workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop) -> None:
+    name = batch(workspace, shop)
+    ended = await workspace.fluxbatch("doctor", name)
+    assert (ended.code, "pictures can be kept there" in ended.out) == (0, True), ended.out + ended.err
+    gate.faults.append(Fault(what="denied", times=100))
+    ended = await workspace.fluxbatch("doctor", name)
+    assert (ended.code, "permission is denied" in ended.out) == (73, True), ended.out + ended.err
+
+
+async def test_a_ledger_on_a_server_knows_pictures_in_a_bucket(
+    workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop, database: str
+) -> None:
+    name = batch(workspace, shop)
+    told = (await workspace.run(name, "--ledger", database)).json
+    assert (told["stored"], told["reused"], told["exit_code"]) == (2, 1, 0)
+    assert len(await shop.objects()) == 3
+    assert (await workspace.run(name, "--ledger", database)).json["reused"] == 3
+    cat = min(await shop.objects())
+    await shop.client.delete_object(Bucket=shop.name, Key=cat)
+    ended = await workspace.fluxbatch("ledger", "verify", "--ledger", database)
+    assert (ended.code, "no such object" in ended.out) == (5, True), ended.out + ended.err
+
+
+async def test_several_processes_keep_their_pictures_in_one_bucket(
+    workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop
+) -> None:
+    name = batch(workspace, shop, *([f"A cat {number}", "3:2"] for number in range(6)))
+    told = (await workspace.run(name, "--processes", "2")).json
+    assert (told["stored"], told["exit_code"]) == (6, 0)
+    assert len(await shop.objects()) == 6
+
+
+async def test_a_new_ledger_refuses_pictures_of_another(
+    workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop
+) -> None:
+    name = batch(workspace, shop)
+    await workspace.run(name)
+    ended = await workspace.run(name, "--ledger", "other.db")
+    assert (ended.code, ended.json["spend_usd"]) == (78, "0.000")
+    assert f"knows nothing of s3://{shop.name}/spring/batch/" in ended.err
+
+
+async def test_without_the_client_nothing_is_bought(workspace: Workspace, simulator: Simulator, shop: Shop) -> None:
+    hidden = workspace.root / "hidden" / "aiobotocore"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('as if it were not installed')")
+    workspace.environment["PYTHONPATH"] = str(hidden.parent)
+    async with workspace.started("run", batch(workspace, shop), "--no-report") as running:
+        ended = await running.end()
+    assert_told(ended, 78, "the client for buckets is not installed", "pip install 'fluxbatch[s3]'")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from pipeline.deliver import Backlog, Courier, DeliveryEvent, Disk, Limits, Purchase, StoredPicture
+from pipeline.deliver import Backlog, Courier, DeliveryEvent, Disk, Limits, Purchase, Store, StoredPicture
 from pipeline.ratio import Ratio
 from pipeline.transport import Download
 
@@ -208,7 +208,14 @@ def fault(code: int, name: str = "") -> OSError:
 class Bench:
     """A courier with doubles around it, on a real folder."""
 
-    def __init__(self, output: Path, *replies: Reply, disk: Disk | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        output: Path,
+        *replies: Reply,
+        disk: Disk | None = None,
+        limits: Limits | None = None,
+        store: Store | None = None,
+    ) -> None:
         self.output = output
         self.clock = FakeClock()
         self.transport = FakeTransport(*replies)
@@ -228,6 +235,7 @@ class Bench:
             limits=limits,
             disk=disk,
             draw=lambda _low, high: high,
+            store=store,
         )
 
     async def deliver(self, **changes: Any) -> str:

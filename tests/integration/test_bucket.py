@@ -1,16 +1,21 @@
 """A bucket on a real S3 server over real sockets: never over another object, and kept only once shown."""
 
 import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from botocore.exceptions import BotoCoreError, EndpointConnectionError, NoCredentialsError
 
 from pipeline.bucket import Bucket, Contents, open_bucket, parse_address
 from pipeline.bucket.bucket import CHECK
+from pipeline.bucket.client import told
 from pipeline.bucket.sending import PIECE_BYTES, WHOLE_BYTES
-from pipeline.errors import ConfigurationError, FluxbatchError, OutputError, StorageError
+from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, OutputError, StorageError
 from tests.buckets import CREDENTIALS, Fault, Gate, Shop
 
 PATIENCE_S = 90
@@ -147,6 +152,7 @@ async def test_a_server_that_overwrites_is_refused(gate: Gate, shop: Shop) -> No
         ("denied", "GET", OutputError, "permission is denied; allow s3:PutObject"),
         ("skewed", "PUT", ConfigurationError, "clock is too far off; set it"),
         ("slow_down", "PUT", StorageError, "refuses .503 SlowDown"),
+        ("garbage", "PUT", StorageError, "the server "),
     ],
 )
 async def test_the_check_says_what_is_wrong_in_one_line(
@@ -197,3 +203,30 @@ async def test_a_server_that_refuses_a_wrong_digest_is_believed_and_not_read_bac
 async def test_a_server_that_takes_any_digest_is_read_back(gate: Gate, shop: Shop, tmp_path: Path) -> None:
     await put(shop, contents(tmp_path, b"cat"))
     assert gate.count("GET", "cat.png") == 1
+
+
+def test_the_client_is_imported_only_for_a_bucket() -> None:
+    words = "import sys; from pipeline.cli import main; import pipeline.runner, pipeline.ledger.verification"
+    words += "; sys.exit(any(name in sys.modules for name in ('aiobotocore', 'botocore')))"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
+
+
+def every(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from every(child)
+
+
+def test_every_error_of_the_client_is_told_in_a_line_without_its_own_words() -> None:
+    found = set(every(BotoCoreError)) - {BotoCoreError}
+    assert len(found) > 50
+    for kind in found:
+        error = kind.__new__(kind)
+        error.args = ("X-Amz-Signature=5ecret",)
+        said = told(error, parse_address("s3://pictures"))
+        assert said.exit_code in {ExitCode.CONFIGURATION, ExitCode.STORAGE}
+        assert "5ecret" not in str(said)
+        assert said.remedy
+    assert told(EndpointConnectionError(endpoint_url="https://x"), parse_address("s3://pictures")).exit_code == 74
+    assert told(NoCredentialsError(), parse_address("s3://pictures")).exit_code == 78
+    assert told(TimeoutError(), parse_address("s3://pictures")).exit_code == 74
