@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from pipeline.bucket import BucketAddress
 from pipeline.catalog import Profile
 from pipeline.inputs import Finder
 from pipeline.job import Job, UnfitRow
@@ -40,7 +41,8 @@ class Settings(BaseModel):
 
     Attributes:
         source: The manifest's file where it was submitted, for messages.
-        output: Where pictures go, relative to the ledger's folder, with ``/``.
+        output: The output folder, relative to the ledger's, with ``/``.
+        store: The bucket that pictures go to; None: the output folder.
         profiles: As ``told_profile`` tells them.
         limits: With the budget of this submission.
     """
@@ -54,6 +56,7 @@ class Settings(BaseModel):
     profiles: tuple[dict[str, Any], ...]
     limits: Limits
     embed_metadata: bool = False
+    store: BucketAddress | None = None
 
     @classmethod
     def of(cls, manifest: Manifest, *, output: str, budget_microusd: int | None) -> "Settings":
@@ -66,6 +69,7 @@ class Settings(BaseModel):
             profiles=tuple(_told(profile) for profile in manifest.profiles),
             limits=replace(manifest.limits, budget_microusd=budget_microusd, processes=1),
             embed_metadata=manifest.embed_metadata,
+            store=manifest.store,
         )
 
     def excerpt(self, jobs: Sequence[Job]) -> Excerpt:
@@ -79,6 +83,7 @@ class Settings(BaseModel):
             naming=Naming(parts=(), words=frozenset()),
             entries=(),
             embed_metadata=self.embed_metadata,
+            store=self.store,
             made=tuple(jobs),
         )
 

@@ -20,7 +20,7 @@ from pipeline.ledger import Admission, JobState, LedgerWriter, Policy, Run, Serv
 from pipeline.ledger.postgres.board import Board
 from pipeline.manifest import Manifest
 from pipeline.runner import RunOptions
-from pipeline.runner.places import Places
+from pipeline.runner.places import FolderPlaces, places_of
 from pipeline.runner.planning import bounded, finder_of
 
 P = ParamSpec("P")
@@ -95,11 +95,11 @@ async def submit(
                 try:
                     settings = Settings.of(
                         manifest,
-                        output=Places(options.output, server.folder).recorded("."),
+                        output=FolderPlaces(options.output, server.folder).recorded("."),
                         budget_microusd=options.budget_of(manifest),
                     )
                     await _in_thread(board.submit, run.batch, settings.model_dump_json(), at=clock.wall())
-                    places = Places(options.output, server.folder)
+                    places = places_of(manifest.store, output=options.output, ledger_folder=server.folder)
                     rows = options.rows_of(manifest, finder)
                     while chunk := await _in_thread(_take, rows):
                         wanted = [(row, places.recorded(row.path) if isinstance(row, Job) else "") for row in chunk]

@@ -3,23 +3,25 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import psycopg
 import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.fleet import Submitted, Worker, WorkerOptions, submit, worker
 from pipeline.fleet.engine import Engine
-from pipeline.ledger import JobState, Ledger, Policy, Row, Server
+from pipeline.ledger import Finding, JobState, Ledger, Policy, Row, Server
 from pipeline.ledger.postgres.board import Board
 from pipeline.manifest import load_manifest
 from pipeline.runner import RunOptions, Stop
 from pipeline.simulator import Simulator, SimulatorSettings
 from tests.acceptance.stage import until
+from tests.buckets import Gate, Shop
 
 PATIENCE_S = 120.0
 PRICE = 35_000
@@ -41,11 +43,14 @@ class Fleet:
             output=self.folder / "out", ledger=self.server, environment=environment, notice=self.told.append
         )
 
-    async def submit(self, *jobs: str, size: int = 4, policy: Policy | None = None, **limits: Any) -> Submitted:
+    async def submit(
+        self, *jobs: str, size: int = 4, policy: Policy | None = None, store: str = "", **limits: Any
+    ) -> Submitted:
         path = self.folder / "set.yaml"
         entries = "".join(f"  - {{prompt: {job}}}\n" for job in jobs)
         given = {"budget_usd": "10.00"} | limits
-        path.write_text(f"version: 1\nname: set\nlimits: {given}\njobs:\n{entries}".replace("'", '"'))
+        output = f"output: {{store: {store}}}\n" if store else ""
+        path.write_text(f"version: 1\nname: set\n{output}limits: {given}\njobs:\n{entries}".replace("'", '"'))
         options = RunOptions(output=self.options.output, ledger=self.server, policy=policy or Policy())
         with anyio.fail_after(PATIENCE_S):
             return await submit(load_manifest(path), options, size=size)
@@ -70,6 +75,10 @@ class Fleet:
     def rows(self) -> list[Row]:
         with Ledger(self.server.url, output=self.folder / "out") as ledger:
             return list(ledger.rows())
+
+    def findings(self) -> tuple[Finding, ...]:
+        with Ledger(self.server.url, output=self.folder / "out") as ledger:
+            return tuple(ledger.verify().findings)
 
     def states(self) -> Counter[str]:
         return Counter(row.state for row in self.rows())
@@ -250,3 +259,20 @@ async def test_work_called_off_ends_the_shards_under_way(fleet: Fleet) -> None:
     bought = fleet.simulator.bill.pictures
     assert bought < 60
     assert fleet.states() == {JobState.STORED: bought, JobState.PLANNED: 60 - bought}
+
+
+async def test_workers_that_share_no_folder_keep_pictures_in_a_bucket(fleet: Fleet, shop: Shop, gate: Gate) -> None:
+    await fleet.submit(*pictures(6), "Picture 1", size=2, store=f"s3://{shop.name}/set")
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as group:
+            for name in ("here", "there"):
+                one = fleet.worker()
+                one.server = Server(fleet.server.url, fleet.folder / name)
+                one.run_options = replace(fleet.options, output=fleet.folder / name, ledger=one.server)
+                group.start_soon(one.work)
+    assert fleet.simulator.bill.pictures == 6
+    rows = fleet.rows()
+    assert {row.state for row in rows} == {"stored"}
+    assert len({row.path for row in rows}) == 7
+    assert all(str(row.path).startswith(f"s3://{shop.name}/set/") for row in rows)
+    assert await anyio.to_thread.run_sync(fleet.findings) == ()

@@ -16,6 +16,8 @@ from pipeline.ledger.trouble import trouble
 VERSION = 2
 #: What may be said anew at any version, and is after every migration.
 _SAID_ANEW = ("words.sql", "steps.sql", "fleet.sql")
+#: Whether pictures are in the folder; those in a bucket are nobody's folder's.
+_HAS_FILES = "SELECT EXISTS (SELECT 1 FROM placements WHERE path IS NOT NULL AND NOT starts_with(path, 's3://'))"
 #: Held while tables are made or changed.
 _MIGRATING = 7378717155330818051
 
@@ -173,16 +175,14 @@ def know_folder(connection: Connection, server: Server) -> None:
         raise OutputError(
             f"{server.folder}: its pictures belong to another ledger than {server}", remedy="name one with --output"
         )
-    if connection.call("SELECT EXISTS (SELECT 1 FROM placements WHERE path IS NOT NULL)"):
+    if connection.call(_HAS_FILES):
         raise _elsewhere(server)
     mark_folder(connection, server)
 
 
 def require_folder(connection: Connection, server: Server) -> None:
     """The same for whoever only looks: nothing is written, and a ledger without pictures needs no folder."""
-    if _read(server.folder) != _mark(connection) and connection.call(
-        "SELECT EXISTS (SELECT 1 FROM placements WHERE path IS NOT NULL)"
-    ):
+    if _read(server.folder) != _mark(connection) and connection.call(_HAS_FILES):
         raise _elsewhere(server)
 
 
