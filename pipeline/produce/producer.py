@@ -15,12 +15,7 @@ from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation
 from pipeline.produce.counters import Counter, Counters
 from pipeline.produce.halt import Cause, Halt
 from pipeline.produce.judge import Errand, Judge
-from pipeline.produce.pace import (
-    Lane,
-    Lesson,
-    Start,
-    back_off_s,
-)
+from pipeline.produce.pace import Lane, Lesson, Start, back_off_s
 from pipeline.produce.partners import Book, Darkroom, Delivery, Desk, Order, Seller, Terms
 from pipeline.produce.walls import larger, out_of_budget
 from pipeline.provider import (
