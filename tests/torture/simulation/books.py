@@ -216,7 +216,7 @@ class Provider:
         return _response(200, json.dumps({"created": int(BEGINNING + _now()), "data": [held]}).encode())
 
     @asynccontextmanager
-    async def get(self, url: str) -> AsyncIterator[Download]:
+    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Download]:
         """Hand out a picture that was sold."""
         self.on_fetch(url)
         self.on_event("fetched")
@@ -280,7 +280,7 @@ class Line:
         assert path == "/images/generations"
         return await self._provider.post(payload, timeouts)
 
-    def get(self, url: str) -> Any:
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Any:
         return self._provider.get(url)
 
 
