@@ -39,9 +39,9 @@ def doctor(
     Raises:
         UsageError: There is no such profile, or two are named.
     """
-    profile, store = _examined(manifest, provider)
+    profiles, store = _examined(manifest, provider)
     look = partial(
-        examine, profile, output=output, ledger=ledger, environment=os.environ, clock=SystemClock(), store=store
+        examine, profiles, output=output, ledger=ledger, environment=os.environ, clock=SystemClock(), store=store
     )
     found = anyio.run(look)
     if json:
@@ -50,7 +50,14 @@ def doctor(
             for check in found.checks
         ]
         sys.stdout.write(
-            to_json({"provider": profile.name, "checks": checks, "exit_code": int(found.exit_code)}) + "\n"
+            to_json(
+                {
+                    "provider": ", ".join(each.name for each in profiles),
+                    "checks": checks,
+                    "exit_code": int(found.exit_code),
+                }
+            )
+            + "\n"
         )
         return int(found.exit_code)
     console = Console(highlight=False)
@@ -68,15 +75,15 @@ def doctor(
     return int(found.exit_code)
 
 
-def _examined(manifest: Path | None, provider: str | None) -> tuple[Profile, BucketAddress | None]:
-    """The provider, and the bucket where the manifest has one."""
+def _examined(manifest: Path | None, provider: str | None) -> tuple[tuple[Profile, ...], BucketAddress | None]:
+    """The providers, and the bucket where the manifest has one."""
     if manifest is not None and provider is not None:
         raise UsageError("name a manifest or a provider, not both", remedy="the manifest says its own")
     if manifest is not None:
         loaded = load_manifest(manifest)
-        return loaded.profile, loaded.store
+        return loaded.profiles, loaded.store
     name = provider or "apiyi"
     known = known_profiles()
     if name not in known:
         raise UsageError(f"there is no provider profile named {name}", remedy=f"one of {', '.join(known)}")
-    return known[name], None
+    return (known[name],), None

@@ -15,7 +15,7 @@ from pipeline.catalog import Profile
 from pipeline.cli.tables import say, stdout_console, table
 from pipeline.errors import ExitCode, UsageError
 from pipeline.ledger import Address, Ledger
-from pipeline.manifest import known_profiles, load_manifest
+from pipeline.manifest import Manifest, known_profiles, load_manifest
 from pipeline.money import format_usd
 from pipeline.provider import Billed
 from pipeline.reconcile import DayLine, Finding, Reconciliation
@@ -65,10 +65,8 @@ def show_reconciliation(
 
 def _profile(path: Address, manifest: Path | None, provider: str | None) -> Profile:
     """The provider: of the manifest, by its name, or the only one of the ledger's with real money."""
-    if manifest is not None and provider is not None:
-        raise UsageError("a manifest names its provider already", remedy="leave out --provider")
     if manifest is not None:
-        return load_manifest(manifest).profile
+        return provider_meant(load_manifest(manifest), provider)
     if provider is None:
         with Ledger(path) as ledger:
             known = ledger.providers()
@@ -81,6 +79,24 @@ def _profile(path: Address, manifest: Path | None, provider: str | None) -> Prof
     if provider not in profiles:
         raise UsageError(f"there is no provider profile named {provider!r}", remedy=f"one of {', '.join(profiles)}")
     return profiles[provider]
+
+
+def provider_meant(manifest: Manifest, provider: str | None) -> Profile:
+    """A manifest's provider; where it has several, the one that is named, or that alone has a log to read.
+
+    Raises:
+        UsageError: It is named although there is one only, is none of them, or is not named and there are several.
+    """
+    names = [profile.name for profile in manifest.profiles]
+    if len(names) == 1 and provider is not None:
+        raise UsageError("a manifest names its provider already", remedy="leave out --provider")
+    if provider is not None and provider not in names:
+        raise UsageError(f"{manifest.path} has no provider {provider!r}", remedy=f"one of {', '.join(names)}")
+    meant = [each for each in manifest.profiles if each.name == provider or (provider is None and each.log is not None)]
+    if len(names) > 1 and len(meant) > 1:
+        told = f"{manifest.path} may buy at {', '.join(names)}: which is to be asked?"
+        raise UsageError(told, remedy="say --provider PROFILE, and then the other")
+    return meant[0] if meant else manifest.profile
 
 
 def _date(option: str, text: str | None) -> date | None:

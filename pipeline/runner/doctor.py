@@ -4,8 +4,8 @@ import errno
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -68,7 +68,7 @@ class Examination:
 
 
 async def examine(
-    profile: Profile,
+    profiles: Sequence[Profile],
     *,
     output: Path,
     ledger: Address,
@@ -77,20 +77,32 @@ async def examine(
     disk: Disk | None = None,
     store: BucketAddress | None = None,
 ) -> Examination:
-    """Look at key, clock, disk, SQLite, ledger, network and bucket, in that order; nothing is bought.
+    """Look at keys, clock, disk, SQLite, ledger, network and bucket, in that order; nothing is bought.
 
     Nothing stays behind but, in a bucket, what each run's own check leaves there.
+
+    Args:
+        profiles: Every provider that a run may ask, in its order.
     """
-    endpoint, key = _key(profile, environment)
-    checks = [key, _clock(clock), await anyio.to_thread.run_sync(_room, output, disk or Disk())]
+    keys = [(profile, *_key(profile, environment)) for profile in profiles]
+    several = len(profiles) > 1
+    checks = [_of(profile, key, several=several) for profile, _, key in keys]
+    checks += [_clock(clock), await anyio.to_thread.run_sync(_room, output, disk or Disk())]
     checks += [judge_sqlite(sqlite_version()), await anyio.to_thread.run_sync(_ledger, ledger)]
-    if endpoint is not None:
-        checks += await _network(profile, endpoint, clock)
+    for profile, endpoint, _ in keys:
+        if endpoint is not None:
+            found = await _network(profile, endpoint, clock)
+            checks += [_of(profile, check, several=several) for check in found]
     if store is not None:
         error = await trouble_with(store)
         well = Check(name="bucket", verdict="ok", message=f"{store}: pictures can be kept there")
         checks.append(well if error is None else _trouble("bucket", error))
     return Examination(checks=tuple(checks))
+
+
+def _of(profile: Profile, check: Check, *, several: bool) -> Check:
+    """A check that says of which provider it is, where there are several."""
+    return replace(check, message=f"{profile.name}: {check.message}") if several else check
 
 
 def _key(profile: Profile, environment: Mapping[str, str]) -> tuple[Endpoint | None, Check]:

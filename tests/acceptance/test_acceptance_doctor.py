@@ -39,3 +39,12 @@ async def test_a_manifest_says_which_provider_is_meant(workspace: Workspace) -> 
     both = await workspace.fluxbatch("doctor", manifest, "--provider", "apiyi")
     assert both.code == 64
     assert (await workspace.fluxbatch("doctor", "--provider", "nobody")).code == 64
+
+
+async def test_every_provider_of_a_manifest_is_looked_at(workspace: Workspace) -> None:
+    manifest = workspace.manifest("One", provider=["apiyi", "bfl"])
+    told = await workspace.fluxbatch("doctor", manifest)
+    assert told.code == 78
+    assert "apiyi: no API key: the environment variable FLUXBATCH_API_KEY is not set" in told.out
+    assert "bfl: no API key: the environment variable BFL_API_KEY is not set" in told.out
+    assert (await workspace.fluxbatch("doctor", manifest, "--json")).json["provider"] == "apiyi, bfl"

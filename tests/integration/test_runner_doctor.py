@@ -50,7 +50,7 @@ async def examined(
     environment = {"FLUXBATCH_API_KEY": key, "FLUXBATCH_BASE_URL": base_url}
     with anyio.fail_after(60):
         return await examine(
-            profile,
+            [profile],
             output=tmp_path / output,
             ledger=tmp_path / output / "ledger.db",
             environment=environment,

@@ -2,11 +2,15 @@
 
 from datetime import date, timedelta
 from io import StringIO
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from pipeline.catalog import profiles
-from pipeline.cli.reconciling import SHOWN, show
+from pipeline.cli.reconciling import SHOWN, provider_meant, show
+from pipeline.errors import UsageError
+from pipeline.manifest import load_manifest
 from pipeline.provider import Billed
 from pipeline.reconcile import DayLine, Finding, Period, Reconciliation
 
@@ -119,3 +123,37 @@ def test_what_is_nobodys_task_stands_at_the_end() -> None:
     assert under_way == "2 requests under way, not compared: look again when they have ended"
     assert following.startswith("-> fluxbatch ")
     assert others.endswith("which are not compared: 3 a-language-model $0.005")
+
+
+OWN = """
+profiles:
+  one: {profile: apiyi, base_url: "https://one.example/v1"}
+  two: {profile: apiyi, base_url: "https://two.example/v1"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("providers", "named", "meant"),
+    [
+        ("apiyi", None, "apiyi"),
+        ("[apiyi, bfl]", None, "apiyi"),
+        ("[bfl, apiyi]", None, "apiyi"),
+        ("[apiyi, bfl]", "bfl", "bfl"),
+        ("[one, two]", "two", "two"),
+        ("[one, two]", None, "say --provider PROFILE"),
+        ("[one, two]", "three", "one of one, two"),
+        ("apiyi", "apiyi", "leave out --provider"),
+    ],
+)
+def test_of_several_providers_the_one_is_asked_that_is_meant(
+    tmp_path: Path, providers: str, named: str | None, meant: str
+) -> None:
+    path = tmp_path / "batch.yaml"
+    own = OWN if "one" in providers else "\n"
+    path.write_text(f"version: 1\nname: batch{own}provider: {providers}\njobs:\n  - [A cat]\n")
+    manifest = load_manifest(path)
+    try:
+        found = provider_meant(manifest, named).name
+    except UsageError as error:
+        found = error.remedy
+    assert found.startswith(meant)
