@@ -171,7 +171,7 @@ class Reservation:
 
     attempt: int
     price_microusd: int
-    good_until: float = inf
+    good_until: float = field(default=inf, compare=False)
 
     @property
     def is_late(self) -> bool:
