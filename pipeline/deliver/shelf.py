@@ -125,10 +125,7 @@ class Shelf:
             UnsyncedError: The file could not be synced, and not for want of room.
             OSError: The disk is full or fails.
         """
-        try:
-            self._disk.sync(part)
-        except OSError as exc:
-            raise _unless_full(exc) from exc
+        self._sync(part)
         spare = part.with_suffix(".copy")
         wanted = self._output / path
         return name_file(self._disk, part, wanted, SUFFIXES[proof.format], spare=spare)
@@ -140,6 +137,12 @@ class Shelf:
     def relative(self, final: Path) -> str:
         """A path inside the output folder as the record writes it."""
         return final.relative_to(self._output).as_posix()
+
+    def _sync(self, part: Path) -> None:
+        try:
+            self._disk.sync(part)
+        except OSError as exc:
+            raise _unless_full(exc) from exc
 
     def _stay_inside(self, folder: Path) -> None:
         if folder.is_symlink() and not folder.resolve(strict=True).is_relative_to(self._output.resolve(strict=True)):
@@ -160,10 +163,7 @@ class WaitingShelf(Shelf):
 
     def name(self, part: Path, path: str, proof: Proof) -> Path:  # noqa: ARG002 - the name is given elsewhere
         """Make a part durable; raises as for a name. It is itself what is kept."""
-        try:
-            self._disk.sync(part)
-        except OSError as exc:
-            raise _unless_full(exc) from exc
+        self._sync(part)
         return part
 
 
