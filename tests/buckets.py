@@ -41,13 +41,24 @@ class Fault:
     Attributes:
         what: ``slow_down`` and ``error`` are answers; ``hang`` never answers; ``cut`` breaks off in the body;
             ``flip`` passes on another body; ``unheard`` does as asked, and the answer is lost; ``ignorant`` passes the
-            request on without its condition; ``denied`` is an answer.
+            request on without its condition; ``meet`` holds each until so many are there; others are answers.
         method: Of the requests.
         within: What their path has in it.
     """
 
     what: Literal[
-        "slow_down", "error", "hang", "cut", "flip", "unheard", "ignorant", "denied", "skewed", "refused", "garbage"
+        "slow_down",
+        "error",
+        "hang",
+        "cut",
+        "flip",
+        "unheard",
+        "ignorant",
+        "denied",
+        "skewed",
+        "refused",
+        "garbage",
+        "meet",
     ]
     method: str = "PUT"
     within: str = ""
@@ -69,6 +80,15 @@ _ANSWERS = {
 }
 
 
+def _spoilt(fault: str, head: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """A request as it is passed on."""
+    if fault == "flip":
+        body = bytes([body[0] ^ 1]) + body[1:]
+    if fault == "ignorant":
+        head = head.replace(b"If-None-Match:", b"X-Ignored:")
+    return head, body
+
+
 @dataclass(kw_only=True)
 class Gate:
     """Stands before the server.
@@ -77,6 +97,7 @@ class Gate:
         down: No connection is answered.
         asked: Each request: its method and path.
         reached: Set when a request meets a fault, for whoever waits for that.
+        met: Set when all that were to meet are there.
     """
 
     server: int
@@ -85,6 +106,7 @@ class Gate:
     faults: list[Fault] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
+    met: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -125,11 +147,9 @@ class Gate:
             writer.write(_ANSWERS[fault])
             await writer.drain()
             return
-        if fault == "flip":
-            body = bytes([body[0] ^ 1]) + body[1:]
-        if fault == "ignorant":
-            head = head.replace(b"If-None-Match:", b"X-Ignored:")
-        answer = await self._ask(head, body)
+        if fault == "meet":
+            await self.met.wait()
+        answer = await self._ask(*_spoilt(fault, head, body))
         if fault != "unheard":
             writer.write(answer)
             await writer.drain()
@@ -139,6 +159,8 @@ class Gate:
             if fault.times and fault.method == method and fault.within in path:
                 fault.times -= 1
                 self.reached.set()
+                if fault.what == "meet" and not fault.times:
+                    self.met.set()
                 return fault.what
         return ""
 

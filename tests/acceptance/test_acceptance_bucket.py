@@ -147,7 +147,8 @@ async def test_a_kill_before_the_record_buys_and_keeps_nothing_twice(
 async def test_two_runs_at_once_keep_out_of_each_others_way(
     workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop
 ) -> None:
-    """Two ledgers, as two people would have, and the same names for other pictures."""
+    """Two ledgers, as two people would have, and the same names for other pictures, sent at the same moment."""
+    gate.faults.append(Fault(what="meet", within="cat.jpg", times=2))
     names = [
         workspace.manifest([f"A cat {number}", "3:2"], file=f"{number}.yaml", output=wanted(shop)) for number in (1, 2)
     ]
