@@ -1,10 +1,10 @@
 """Having a server's ledger alone, for what no run may be beside."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pipeline.ledger.address import Server
-from pipeline.ledger.postgres.connection import translated
+from pipeline.ledger.postgres.connection import driver, translated
 from pipeline.ledger.postgres.opening import claim_alone, open_writing
 
 
@@ -17,4 +17,6 @@ def alone(server: Server) -> Iterator[None]:
             claim_alone(connection, server)
         yield
     finally:
+        with suppress(driver().Error):  # else it goes with the session, whenever the server notices that
+            connection.call("SELECT pg_advisory_unlock_all()")
         connection.close()
