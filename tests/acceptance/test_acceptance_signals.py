@@ -226,8 +226,10 @@ async def test_a_terminal_that_closes_stops_buying_and_what_is_paid_is_stored(
 ) -> None:
     simulator = await simulate(latency_s=0.4)
     manifest = workspace.manifest(*SCENES, limits={"concurrency": 4})
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under ``nohup``
     with anyio.fail_after(PATIENCE_S):
         async with workspace.started("run", manifest, "--json") as running:
+            signal.signal(signal.SIGHUP, inherited)
             await until(lambda: simulator.bill.requests >= 2)
             running.signal(signal.SIGHUP)
             assert "SIGHUP" in await running.hears("buying has stopped")
