@@ -90,6 +90,9 @@ def _from_1(name: str) -> int:
 
 PIPELINE = Contender(name="this pipeline", words=_module("ours", uvloop=True), numbered=_from_1)
 BARE = Contender(name="bare aiohttp loop", words=_module("bare"), numbered=_from_0)
+DURABLE = Contender(
+    name="bare loop, durable and proven, uvloop", words=_module("durable", uvloop=True), numbered=_from_0
+)
 
 
 def contenders() -> list[Contender]:
@@ -97,7 +100,7 @@ def contenders() -> list[Contender]:
     present = [BARE]
     if importlib.util.find_spec("uvloop"):
         present.append(Contender(name="bare loop, uvloop", words=_module("bare", uvloop=True), numbered=_from_0))
-    present.append(PIPELINE)
+    present += [DURABLE, PIPELINE]
     if importlib.util.find_spec("openai"):
         present.append(Contender(name="OpenAI SDK", words=_module("sdk"), numbered=_from_0))
     if shutil.which("img2dataset"):
