@@ -1,7 +1,7 @@
 """What a run would buy and cost, held against the ledger; buys and writes nothing."""
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -193,14 +193,14 @@ def make_plan(
     """
     counts: Counter[str] = Counter()
     bought: Counter[str] = Counter()
-    wanted: dict[tuple[str, str], _Keys] = {}
+    wanted: defaultdict[tuple[str, str], _Keys] = defaultdict(_Keys)
     in_last_run, problems = 0, list[str]()
     batch = BatchName(manifest=manifest.name, edition=manifest.edition, simulated=manifest.profile.simulated)
     for row, known in _held_against(islice(manifest.jobs(placed=False, finder=finder), limit), batch, ledger):
         in_last_run += known.in_last_run
         verdict = _verdict(row, known, policy)
         if verdict in {"new", "again"} and isinstance(row, Job):
-            wanted.setdefault((verdict, row.request.model), _Keys()).add(row.key)
+            wanted[verdict, row.request.model].add(row.key)
         else:
             counts[verdict] += 1
             if isinstance(row, UnfitRow) and len(problems) < SHOWN_PROBLEMS:
