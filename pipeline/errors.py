@@ -19,7 +19,8 @@
 The codes are those of ``sysexits.h`` where it has one; 0, 3, 4 and 5 are outcomes, not errors (see ``ExitCode``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
@@ -211,3 +212,12 @@ def leading(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(found, BaseExceptionGroup):
         found = found.exceptions[0]
     return found
+
+
+@contextmanager
+def one_of_several() -> Iterator[None]:
+    """Around a task group: what its tasks ended with is raised as the one error that matters."""
+    try:
+        yield
+    except ExceptionGroup as several:  # a task group's, whatever it holds; all of it stays the cause
+        raise leading(several) from several

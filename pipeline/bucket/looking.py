@@ -10,7 +10,7 @@ import anyio
 from pipeline.bucket.address import BucketAddress
 from pipeline.bucket.bucket import AT_ONCE, Bucket, open_bucket
 from pipeline.bucket.client import FEW_ATTEMPTS
-from pipeline.errors import leading
+from pipeline.errors import one_of_several
 
 #: Pictures looked at before the next are asked for: what is held of them is bounded.
 _CHUNK = 1_000
@@ -55,12 +55,10 @@ async def _look(address: BucketAddress, looks: Sequence[Look]) -> list[tuple[Loo
             _, key = BucketAddress.holding(look.recorded)
             found[look] = await bucket.look(key, sha256=look.sha256, size_bytes=look.size_bytes)
 
-    try:
+    with one_of_several():
         async with open_bucket(address, attempts=FEW_ATTEMPTS) as bucket:
             await bucket.reach()
             async with anyio.create_task_group() as group:
                 for _ in range(AT_ONCE):
                     group.start_soon(one_after_the_other, bucket)
-    except ExceptionGroup as several:
-        raise leading(several) from several
     return [(look, found[look]) for look in looks]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from pipeline.errors import leading
+from pipeline.errors import one_of_several
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.files import Found, examine, stamp
 from pipeline.inputs.store import Store
@@ -121,12 +121,10 @@ async def _fetch_all(urls: Sequence[str], transport: "DownloadTransport", store:
             except InputError as error:
                 seen[url] = _about(url, error)
 
-    try:
+    with one_of_several():
         async with anyio.create_task_group() as group:
             for url in urls:
                 group.start_soon(one, url)
-    except ExceptionGroup as several:
-        raise leading(several) from several
     return seen
 
 

@@ -40,7 +40,7 @@ def open_file(path: Path) -> BinaryIO:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise RowsError("is not an ordinary file; copy the rows into one")
         return os.fdopen(handle, "rb")
-    except BaseException:
+    except BaseException:  # closed, whatever it is, and raised again
         os.close(handle)
         raise
 

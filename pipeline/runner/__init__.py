@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from pipeline.clock import Clock, SystemClock
 from pipeline.deliver import prepare_output
-from pipeline.errors import OutputError, leading
+from pipeline.errors import OutputError, one_of_several
 from pipeline.inputs import Store
 from pipeline.inputs.darkroom import Darkroom
 from pipeline.ledger import LedgerWriter, Policy, Run, Server, address_of, hold
@@ -114,10 +114,8 @@ async def run_async(manifest: Manifest, options: RunOptions, *, clock: Clock | N
         )
         if options.log is not None:
             options.log(EventName.RUN_BEGUN, _facts(begun, options.budget_of(manifest)))
-        try:
+        with one_of_several():
             summary = await Shift(manifest, options, tools).work()
-        except ExceptionGroup as group:
-            raise leading(group) from group
         if options.log is not None:
             options.log(EventName.RUN_ENDED, summary.as_json() | {"notes": summary.notes, "troubles": summary.troubles})
         return summary
