@@ -76,7 +76,7 @@ strace:
 
 .PHONY: test
 test: check strace ## Everything: check, then all tests with branch coverage
-	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
+	$(BIN)/pytest -n 3 --dist worksteal --cov --cov-report=term
 
 .PHONY: browser
 browser: ## Install Debian's Chromium for the tests of the report, where that can be done

@@ -176,9 +176,9 @@ async def test_overload_that_lasts_fails_after_three_attempts_and_a_rerun_tries_
 
 async def test_congestion_is_waited_for_and_is_no_attempt(workspace: Workspace, simulate: Simulate) -> None:
     simulator = await simulate()
-    ended = await workspace.run(workspace.manifest(of("throttle*4"), of("throttle_retry_after*1")))
+    ended = await workspace.run(workspace.manifest(of("throttle*2"), of("throttle_retry_after*1")))
     assert (ended.code, ended.json["stored"], ended.json["failed"]) == (0, 2, 0)
-    assert simulator.bill.requests == 7
+    assert simulator.bill.requests == 5
     assert {row.attempts for row in workspace.rows()} == {1}
 
 
