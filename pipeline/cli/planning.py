@@ -34,7 +34,7 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
         say(console, f"  and {plan.unfit - len(plan.problems):,} more: fluxbatch check {shlex.quote(str(path))}")
     if plan.to_buy:
         console.print(_costs(plan))
-    for line in (*_money(plan), *_other_caps(manifest)):
+    for line in (*_money(plan), *_not_asked(manifest, plan), *_other_caps(manifest)):
         say(console, line)
     if plan.to_buy:
         console.print(Text(plain(f"-> {_run_words(path, options)}")), soft_wrap=True)
@@ -107,6 +107,15 @@ def _money(plan: Plan) -> list[str]:
         lines.append(f"Budget: ${budget}, ${used} of it used{stop}")
     lines.append(f"Time: about {_duration(plan.estimate_s)} with {counted(plan.concurrency, 'request')} in flight")
     return lines
+
+
+def _not_asked(manifest: Manifest, plan: Plan) -> list[str]:
+    """The providers that will not stand in, though they are named, because nobody stated what they charge."""
+    missing = {
+        profile.name: ", ".join(line.model for line in plan.models if line.model not in profile.prices)
+        for profile in manifest.profiles
+    }
+    return [f"{name} is not asked for {lacks}: no price is stated there" for name, lacks in missing.items() if lacks]
 
 
 def _other_caps(manifest: Manifest) -> list[str]:

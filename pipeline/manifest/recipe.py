@@ -48,7 +48,8 @@ class Offer:
             hint = nearest(model, self.models) or listed(self.models)
             raise UnfitError("model", f"there is no model named {shown(model)} in the catalog", hint)
         if model not in self.prices:
-            hint = f"state it: provider: {{profile: {self.provider}, prices: {{{model}: 0.05}}}}"
+            # No figure to copy: a budget would rest on it.
+            hint = f"state what a picture costs there: provider: {{profile: {self.provider}, prices: {{{model}: USD}}}}"
             raise UnfitError("model", f"no price is known for {model} at {self.provider}", hint)
         return spec
 

@@ -79,6 +79,10 @@ async def test_the_plan_reckons_with_the_dearest_that_may_serve(workspace: Works
     assert ended.json["worst_case_usd"] == "0.040"
     ended = await workspace.run(manifest)
     assert money(ended.json) == ("0.035", "0.000")
+    ended = await workspace.fluxbatch(
+        "plan", workspace.manifest(["Two", "1:1", "flux-2-pro"], provider=["apiyi", "bfl"], file="two.yaml")
+    )
+    assert "bfl is not asked for flux-2-pro: no price is stated there" in ended.out
 
 
 async def test_one_address_for_two_providers_is_refused_before_anything_is_bought(

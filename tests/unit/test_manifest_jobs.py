@@ -170,7 +170,8 @@ def test_a_model_without_a_price_says_how_to_state_it() -> None:
     offer = Offer(provider="apiyi", models=models(), prices={"flux-kontext-pro": 35_000})
     with pytest.raises(UnfitError, match="no price is known for flux-kontext-max at apiyi") as caught:
         offer.spec("flux-kontext-max")
-    assert caught.value.hint == "state it: provider: {profile: apiyi, prices: {flux-kontext-max: 0.05}}"
+    told = "state what a picture costs there: provider: {profile: apiyi, prices: {flux-kontext-max: USD}}"
+    assert caught.value.hint == told, "and no figure that somebody might copy"
 
 
 PLAIN = models()["flux-kontext-pro"]

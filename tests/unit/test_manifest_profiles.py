@@ -145,9 +145,16 @@ def test_a_host_of_the_same_account_is_taken_by_its_name(tmp_path: Path) -> None
     assert profile.base_url == "https://vip.apiyi.com/v1"
 
 
+def test_a_model_without_a_stated_price_at_the_vendor_is_one_clear_problem(tmp_path: Path) -> None:
+    problem = only_problem(tmp_path, "version: 1\nprovider: bfl\njobs: [[a, 1:1, flux-2-pro]]\n")
+    assert problem.message == "no price is known for flux-2-pro at bfl"
+    text = "version: 1\nprovider: {profile: bfl, prices: {flux-2-pro: 0.06}}\njobs: [[a, 1:1, flux-2-pro]]\n"
+    assert load(tmp_path, text).prices["flux-2-pro"] == 60_000
+
+
 def test_several_providers_keep_their_order_and_the_dearest_that_may_serve_is_the_price(tmp_path: Path) -> None:
     manifest = load(tmp_path, f"version: 1\nprovider: [apiyi, {{profile: bfl, api_key_env: K}}]\n{JOBS}")
     assert [profile.name for profile in manifest.profiles] == ["apiyi", "bfl"]
     assert manifest.prices["flux-kontext-pro"] == 40_000
-    assert manifest.prices["flux-pro-1.1-ultra"] == 60_000
+    assert manifest.prices["flux-pro-1.1-ultra"] == 50_000, "the vendor states none, and is not asked"
     assert manifest.profiles[1].api_key_env == "K"
