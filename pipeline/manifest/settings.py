@@ -183,6 +183,9 @@ def profile_of(written: str | ProviderKeys, known: Mapping[str, Profile]) -> Pro
             if model not in models():
                 hint = nearest(model, models()) or listed(models())
                 faults.found.append(UnfitError(key, f"there is no model named {shown(model)} in the catalog", hint))
+    if not all(code.strip() for code in keys.codes):
+        # It would fit whatever has no picture, lost answers included.
+        faults.found.append(UnfitError("codes", "has a code without a name", "write the provider's own code"))
     faults.settle()
     base = known[keys.profile]
     apart = {"profile", "host", "base_url", "prices", "codes", "ratio_models", "log"}
@@ -210,9 +213,18 @@ def _address(keys: ProviderKeys, base: Profile) -> str:
     if keys.host is not None:
         return base.hosts[keys.host]
     address = keys.base_url or base.base_url
+    if base.simulated and keys.base_url is not None and not _is_loopback(address):
+        message = f"names another machine, but the money of {base.name} is make-believe"
+        raise UnfitError("base_url", message, f"extend a profile whose money is real, such as {ANY_SERVER}")
     why = reason_to_avoid((urlsplit(address).hostname or "").lower())
     if why is not None:
         raise UnfitError(
             "base_url", f"is not to be used: {why}", f"such as {next(iter(base.hosts.values()), 'another')}"
         )
     return address
+
+
+def _is_loopback(address: str) -> bool:
+    from pipeline.transport.origins import is_loopback  # with what asks providers, which most manifests have no need of
+
+    return is_loopback((urlsplit(address).hostname or "").lower())

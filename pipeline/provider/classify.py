@@ -144,10 +144,15 @@ _MEANINGS: Mapping[Meaning, type[ProviderError]] = {
 
 
 def rules_of(codes: Mapping[str, Meaning]) -> tuple[Rule, ...]:
-    """A provider's own error codes as rows, to go before the table's."""
-    return tuple(
-        Rule(error=_MEANINGS[meaning], kind=meaning, codes=re.escape(as_code(code))) for code, meaning in codes.items()
-    )
+    """A provider's own error codes as rows, to go before the table's.
+
+    Raises:
+        ValueError: A code has no name: its row would fit whatever has no picture.
+    """
+    named = {as_code(code): meaning for code, meaning in codes.items()}
+    if "" in named:
+        raise ValueError("a code has no name")
+    return tuple(Rule(error=_MEANINGS[meaning], kind=meaning, codes=re.escape(code)) for code, meaning in named.items())
 
 
 def classify(response: ApiResponse, *, wall: float, kind: str = "", own_rules: tuple[Rule, ...] = ()) -> ProviderError:

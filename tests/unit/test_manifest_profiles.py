@@ -91,6 +91,11 @@ def test_the_file_is_where_the_system_keeps_settings(monkeypatch: pytest.MonkeyP
         ("profiles: [ours]\n", "profiles.yaml:1:11: profiles: must be a mapping of names"),
         ("- ours\n", "profiles.yaml:1:1: must be a mapping of keys"),
         ("ours: {}\n", "there is no key named 'ours' here"),
+        ("profiles:\n  ours: {codes: {' ': throttled}}\n", "profiles.ours.codes: has a code without a name"),
+        (
+            "profiles:\n  ours: {profile: simulator, base_url: 'https://api.test/v1'}\n",
+            "profiles.ours.base_url: names another machine, but the money of simulator is make-believe",
+        ),
         ("profiles:\n  ours: {api_key: s3cret}\n", "a key or password never stands in a manifest"),
     ],
 )
@@ -126,6 +131,8 @@ def test_what_is_wrong_in_a_manifests_profiles_is_told_there_and_once(tmp_path: 
         ("{profile: bfl, host: eu}", "provider.host", "no host named 'eu'"),
         ("{profile: apiyi, host: vip, base_url: 'https://h/v1'}", "provider.host", "names a second address"),
         ("{profile: apiyi, base_url: 'https://api-cf.apiyi.com/v1'}", "provider.base_url", "cuts answers off"),
+        ("{codes: {'': overloaded, gone: no_balance}}", "provider.codes", "has a code without a name"),
+        ("{profile: simulator, base_url: 'https://api.test/v1'}", "provider.base_url", "names another machine"),
         ("{ratio_models: [flux]}", "provider.ratio_models", "no model named 'flux'"),
         ("[apiyi, apiyi]", "provider", "names apiyi twice"),
         ("[apiyi, simulator]", "provider", "mixes make-believe money with real"),
@@ -143,6 +150,13 @@ def test_what_is_wrong_with_a_provider_is_told(tmp_path: Path, provider: str, pa
 def test_a_host_of_the_same_account_is_taken_by_its_name(tmp_path: Path) -> None:
     profile = load(tmp_path, f"version: 1\nprovider: {{profile: apiyi, host: vip}}\n{JOBS}").profile
     assert profile.base_url == "https://vip.apiyi.com/v1"
+
+
+def test_make_believe_money_may_be_spent_at_another_simulator_here(tmp_path: Path) -> None:
+    """Elsewhere it was real money that no real budget counted."""
+    for here in ("http://127.0.0.1:8765/v1", "http://[::1]:8765/v1", "http://localhost/v1"):
+        text = f"version: 1\nprovider: {{profile: simulator, base_url: '{here}'}}\n{JOBS}"
+        assert load(tmp_path, text).profile.base_url == here
 
 
 def test_a_model_without_a_stated_price_at_the_vendor_is_one_clear_problem(tmp_path: Path) -> None:

@@ -154,6 +154,13 @@ def test_a_providers_own_codes_go_before_the_table(meaning: Meaning, expected: t
     assert isinstance(classify(response, wall=0.0, own_rules=rules_of({"quota": meaning})), EmptyAccountError)
 
 
+def test_a_code_without_a_name_is_no_rule() -> None:
+    """It fitted every answer without a picture: lost ones were called overloads, and bought again."""
+    for name in ("", "  "):
+        with pytest.raises(ValueError, match="no name"):
+            rules_of({name: "overloaded"})
+
+
 def test_a_gateway_that_stumbled_may_have_been_handed_a_picture() -> None:
     """LiteLLM's proxy breaks on some answers of its upstream with a Python error of its own, and a plain 500."""
     stumbled = {"error": {"message": "'>=' not supported between instances of 'str' and 'int'", "code": "500"}}
