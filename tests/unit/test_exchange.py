@@ -95,6 +95,34 @@ def test_a_table_without_prompts_needs_one(folder: Path) -> None:
         import_table(Wanted(source=folder / "none.csv"))
 
 
+def test_rows_of_different_keys_lose_none_of_them(folder: Path) -> None:
+    """The first row's keys were taken for all: a ratio further down was left out, and a square picture bought."""
+    lines = ['{"prompt": "a"}', "", '{"prompt": "b", "ratio": "16:9", "seed": 12345678901234567890123}', "{broken"]
+    lines += ['{"prompt": "c", "seed": 7, "model": null}', '{"prompt": "d", "ratio": 1, "ratio": 2}']
+    source = write(folder, "t.jsonl", "\ufeff" + "\n".join(lines))
+    a, b, broken, c, twice = import_table(Wanted(source=source)).jobs()
+    assert isinstance(a, Job)
+    assert isinstance(c, Job)
+    assert (str(a.request.ratio), a.request.seed, c.request.seed) == ("1:1", None, 7)
+    assert not isinstance(b, Job)
+    assert "12345678901234567890123" in b.message, "every digit is kept"
+    assert (b.source, broken.source, twice.source) == ("t.rows.jsonl:3", "t.rows.jsonl:4", "t.rows.jsonl:6")
+    level = write(folder, "level.jsonl", '{"prompt": "a", "ratio": "16:9"}\n{"ratio": "1:1", "prompt": "b"}\n')
+    assert [str(job.request.ratio) for job in jobs_of(import_table(Wanted(source=level)))] == ["16:9", "1:1"]
+    assert not (folder / "level.rows.jsonl").exists(), "it stays where and as it is"
+
+
+def test_a_key_that_only_the_last_row_has_is_one_of_all(folder: Path) -> None:
+    source = write(folder, "t.jsonl", '{"prompt": "a"}\n{"prompt": "b", "ratio": "16:9"}\n')
+    assert [str(job.request.ratio) for job in jobs_of(import_table(Wanted(source=source)))] == ["1:1", "16:9"]
+
+
+def test_keys_without_end_are_no_table(folder: Path) -> None:
+    source = write(folder, "t.jsonl", '{"prompt": "a"}\n' + "".join(f'{{"k{n}": 1}}\n' for n in range(1_001)))
+    with pytest.raises(ManifestError, match="1,000 keys"):
+        import_table(Wanted(source=source))
+
+
 def test_a_batch_comes_back_as_it_went(folder: Path) -> None:
     text = (
         "version: 1\nname: m\nprovider: simulator\njobs:\n  - [A cat, 3:2]\n"
