@@ -5,8 +5,8 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from math import gcd
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,19 @@ from pipeline.errors import UsageError
 from pipeline.exchange.tables import job_of
 from pipeline.exchange.writing import Wanted, Writer, problem, read_list
 from pipeline.inputs import InputError, prepared
-from pipeline.job import InputImage, Job, is_url, named
+from pipeline.job import InputImage, Job, digest_of, is_url, named
 from pipeline.manifest import Manifest
+from pipeline.manifest.complaints import shown
+from pipeline.manifest.fields import MAX_IMAGES
+from pipeline.manifest.schema import MAX_REPEAT
 from pipeline.provider import request_body
+from pipeline.ratio import Ratio
 
 _PATH = "/v1/images/generations"
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
-_DATA_URL = re.compile(r"data:image/(png|jpeg|webp);base64,")
+_DATA_URL = re.compile(r"data:image/(png|jpe?g|webp);base64,")
 _MAX_N = 10
-_MAX_IMAGES = 8
+_IMAGES = ("input_image", *(f"input_image_{place}" for place in range(2, MAX_IMAGES + 1)))
 #: A batch's parameters, by the column they go into.
 _PARAMETERS = {
     "prompt": "prompt",
@@ -33,6 +37,13 @@ _PARAMETERS = {
     "safety_tolerance": "safety_tolerance",
     "prompt_upsampling": "prompt_upsampling",
 }
+#: How an answer comes, and what no Flux model looks at: another picture is not meant by them.
+_OTHERS = frozenset(
+    {
+        *("n", "size", "width", "height", "extra_body", "response_format", "stream", "partial_images", "user"),
+        *("quality", "style", "background", "moderation", "output_compression", "webhook_url", "webhook_secret"),
+    }
+)
 
 
 def import_batch(wanted: Wanted) -> Manifest:
@@ -45,11 +56,10 @@ def import_batch(wanted: Wanted) -> Manifest:
     """
     writer = Writer(wanted)
     groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for number, line in enumerate(read_list(wanted.source).split("\n"), start=1):
-        if line.strip():
-            row, images, times = _row(line, number, wanted.source)
-            row |= {f"image_{place}": _file(image, writer, number) for place, image in enumerate(images, start=1)}
-            groups.setdefault((len(images), times), []).append(row)
+    for asked in _requests(wanted.source):
+        row = asked.row
+        row |= {f"image_{place}": _file(image, writer, asked.line) for place, image in enumerate(asked.images, start=1)}
+        groups.setdefault((len(asked.images), asked.times), []).append(row)
     if not groups:
         raise problem(wanted.source, 1, "holds no requests", "a request a line, as JSON")
     jobs = []
@@ -89,8 +99,37 @@ def _images(job: Job) -> tuple[InputImage, ...]:
         raise UsageError(f"{job.source}: {exc.message}", remedy="fluxbatch check finds all of them") from exc
 
 
-def _row(line: str, number: int, source: Path) -> tuple[dict[str, Any], list[str], int]:
-    """One request: its columns, its images, and how many pictures it asks for."""
+@dataclass(slots=True, kw_only=True)
+class _Asked:
+    """One request: its columns, its images, how many pictures it asks for, and the line it first stands in."""
+
+    row: dict[str, Any]
+    images: list[str]
+    times: int
+    line: int
+
+
+def _requests(source: Path) -> Iterable[_Asked]:
+    """Every request once: lines that ask for the same are so many pictures of it, as their sender has it.
+
+    Those with a seed stay as they are: they are the same picture, which a manifest buys once.
+    """
+    found: dict[str, _Asked] = {}
+    for number, line in enumerate(read_list(source).split("\n"), start=1):
+        if not line.strip():
+            continue
+        asked = _request(line, number, source)
+        same = [{key: value for key, value in asked.row.items() if key != "custom_id"}, asked.images]
+        key = str(number) if "seed" in asked.row else digest_of(same)
+        first = found.setdefault(key, asked)
+        if first is not asked:
+            first.times += asked.times
+        if first.times > MAX_REPEAT:
+            raise problem(source, number, f"asks for more than {MAX_REPEAT:,} of the same", "give some of them a seed")
+    return found.values()
+
+
+def _request(line: str, number: int, source: Path) -> _Asked:
     try:
         asked = json.loads(line)
     except (ValueError, RecursionError):
@@ -99,22 +138,41 @@ def _row(line: str, number: int, source: Path) -> tuple[dict[str, Any], list[str
     if not isinstance(body, dict) or not str(asked.get("url", _PATH)).endswith("/images/generations"):
         raise problem(source, number, f"is not a request to {_PATH}", "it needs url and body")
     nested = body.get("extra_body")
-    body = (nested if isinstance(nested, dict) else {}) | {
-        key: value for key, value in body.items() if value is not None
+    outer = {key: value for key, value in body.items() if value is not None}
+    body = {
+        key: value
+        for key, value in (nested | outer if isinstance(nested, dict) else outer).items()
+        if value is not None
     }
+    if strange := body.keys() - _PARAMETERS.keys() - _OTHERS - {*_IMAGES}:
+        told = f"holds {shown(min(strange))}, which has no place in a manifest"
+        raise problem(
+            source, number, told, "images are input_image, input_image_2 and so on; remove what is not needed"
+        )
     row = {"custom_id": str(asked.get("custom_id", ""))}
     row |= {column: _text(body[name]) for name, column in _PARAMETERS.items() if name in body}
-    if "ratio" not in row and (size := _SIZE.fullmatch(str(body.get("size", "")))):
-        width, height = int(size[1]), int(size[2])
-        row["ratio"] = f"{width // gcd(width, height)}:{height // gcd(width, height)}"
+    if "ratio" not in row and (ratio := _ratio(body, number, source)):
+        row["ratio"] = ratio
     times = body.get("n", 1)
     if type(times) is not int or not 1 <= times <= _MAX_N:
         raise problem(source, number, f"n must be a whole number from 1 to {_MAX_N}", "write 1")
-    names = ("input_image", *(f"input_image_{place}" for place in range(2, _MAX_IMAGES + 1)))
-    images = [body[name] for name in names if name in body]
+    images = [body[name] for name in _IMAGES if name in body]
     if not all(isinstance(image, str) for image in images):
         raise problem(source, number, "input_image must be a URL or a data URL", "as a text")
-    return row, images, times
+    return _Asked(row=row, images=images, times=times, line=number)
+
+
+def _ratio(body: dict[str, Any], number: int, source: Path) -> str:
+    """The shape of a size that is asked for; "" where none is."""
+    size = body.get("size", "auto")
+    if "width" in body or "height" in body:
+        size = f"{body.get('width')}x{body.get('height')}"
+    if size == "auto":
+        return ""
+    match = _SIZE.fullmatch(str(size))
+    if match is None:
+        raise problem(source, number, f"asks for the size {shown(str(size))}", "write it as 1024x768")
+    return Ratio(int(match[1]), int(match[2])).reduced
 
 
 def _text(value: Any) -> str:
@@ -132,6 +190,6 @@ def _file(image: str, writer: Writer, number: int) -> str:
         data = b""
     if not match or not data:
         raise problem(writer.wanted.source, number, "holds an image that is neither a URL nor base64", "use data:")
-    suffix = {"jpeg": "jpg"}.get(match[1], match[1])
+    suffix = match[1].replace("jpeg", "jpg")
     folder = writer.wanted.beside("-images")
     return writer.add(folder / f"{hashlib.sha256(data).hexdigest()[:16]}.{suffix}", data)

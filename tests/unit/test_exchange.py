@@ -3,6 +3,7 @@
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -157,6 +158,41 @@ def test_a_batch_of_other_clients_is_read(folder: Path) -> None:
     assert len({job.key for job in jobs}) == 4
 
 
+def test_equal_requests_are_so_many_pictures_but_for_those_of_one_seed(folder: Path) -> None:
+    """Each line of a batch is a picture of its own: three of the same came back as one."""
+    text = (
+        "version: 1\nname: m\nprovider: simulator\njobs:\n  - {prompt: three, repeat: 3}\n"
+        "  - {prompt: seeded, repeat: 2, seed: 5}\n  - {prompt: 'edit', images: [p0.png], repeat: 2}\n"
+    )
+    before = jobs_of(load_manifest(write(folder, "m.yaml", text)))
+    lines = list(export_batch(load_manifest(folder / "m.yaml")))
+    source = write(folder, "b.jsonl", "".join(lines + lines[3:4]))
+    after = jobs_of(import_batch(Wanted(source=source, provider="simulator")))
+    assert {job.key for job in after} == {job.key for job in before}
+    assert len(after) == len(before) + 1, "a seed that stands there twice is one picture"
+
+
+def test_more_of_the_same_than_a_job_may_repeat_is_told(folder: Path) -> None:
+    line = '{"body": {"prompt": "a", "n": 10}}\n'
+    with pytest.raises(ManifestError, match="1,000 of the same"):
+        import_batch(Wanted(source=write(folder, "b.jsonl", line * 101)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "ratio"),
+    [
+        ({"width": 1024, "height": 512}, "2:1"),
+        ({"size": "auto"}, "1:1"),
+        ({"size": None, "extra_body": {"size": "768x1024", "seed": None}}, "3:4"),
+        ({"size": "512x512", "aspect_ratio": "16:9", "quality": "hd"}, "16:9"),
+    ],
+)
+def test_each_way_to_ask_for_a_shape_is_read(folder: Path, asked: dict[str, Any], ratio: str) -> None:
+    source = write(folder, "b.jsonl", json.dumps({"body": {"prompt": "a", **asked}}))
+    [job] = jobs_of(import_batch(Wanted(source=source)))
+    assert str(job.request.ratio) == ratio
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -167,6 +203,10 @@ def test_a_batch_of_other_clients_is_read(folder: Path) -> None:
         '{"body": {"prompt": "a", "input_image": "data:image/png;base64,?"}}',
         '{"body": {"prompt": "a", "input_image": 4}}',
         "[" * 100_000,
+        '{"body": {"prompt": "a", "image": "https://example.com/x.png"}}',
+        '{"body": {"prompt": "a", "extra_body": {"mask": "https://example.com/x.png"}}}',
+        '{"body": {"prompt": "a", "size": "large"}}',
+        '{"body": {"prompt": "a", "width": 1024}}',
     ],
 )
 def test_a_line_that_is_no_request_is_told_and_nothing_is_written(folder: Path, line: str) -> None:
