@@ -54,6 +54,42 @@ def test_pairs_become_a_manifest_and_rows(folder: Path, text: str) -> None:
         assert first.request.prompt == 'Look at the "left" image and {right} one.'
 
 
+SHELL = """declare -a IMAGE_PAIRS=( # the first two
+  "p0.png|m0.png" 'p1.png|m0.png'   # and, on another line,
+  "m 0.png|p (1).png"
+)
+readonly BATCH_PROMPT='As it is: \\"$x\\"'
+"""
+
+
+def test_a_script_is_read_as_a_shell_reads_it(folder: Path) -> None:
+    """Comments became names, and a prompt in other quotes was replaced by the usual one without a word."""
+    rows = import_pairs(Wanted(source=write(folder, "list.sh", SHELL)))
+    assert (folder / "list.pairs.csv").read_text().splitlines()[1:] == [
+        "p0.png,m0.png", "p1.png,m0.png", "m 0.png,p (1).png",
+    ]  # fmt: skip
+    first = next(iter(rows.jobs()))
+    assert isinstance(first, Job)
+    assert first.request.prompt == 'As it is: \\"$x\\"'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ('x=1\nIMAGE_PAIRS=(\n"a|b"\n"c"\n)\n', 4, "is not a pair"),
+        ('IMAGE_PAIRS=(\n"a|b\n)\n', 1, "does not end"),
+        ('IMAGE_PAIRS=("a|b"\n', 1, "does not end"),
+        ('BATCH_PROMPT=$(cat p.txt)\nIMAGE_PAIRS=("a|b")\n', 1, "--prompt"),
+    ],
+)
+def test_what_a_shell_would_not_read_is_told_at_its_line(folder: Path, text: str, line: int, told: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        import_pairs(Wanted(source=write(folder, "list.sh", text)))
+    [found] = caught.value.problems
+    assert found.line == line
+    assert told in str(found)
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("a.png|b.png\nc.png\n", 2), ("a|b|c\n", 1), ("|b\n", 1), ("\n", 1), ("IMAGE_PAIRS=(\n)\n", 1)]
 )
@@ -166,7 +202,7 @@ def test_equal_requests_are_so_many_pictures_but_for_those_of_one_seed(folder: P
     )
     before = jobs_of(load_manifest(write(folder, "m.yaml", text)))
     lines = list(export_batch(load_manifest(folder / "m.yaml")))
-    source = write(folder, "b.jsonl", "".join(lines + lines[3:4]))
+    source = write(folder, "b.jsonl", "".join(lines + lines[4:5]))
     after = jobs_of(import_batch(Wanted(source=source, provider="simulator")))
     assert {job.key for job in after} == {job.key for job in before}
     assert len(after) == len(before) + 1, "a seed that stands there twice is one picture"
