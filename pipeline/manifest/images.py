@@ -145,6 +145,9 @@ def _matches(text: str, folder: Path) -> tuple[str, ...]:
         return ()
     if words_in(text):
         raise UnfitError("images", f"{shown(text)} has placeholders and wildcards", "give the rows their file names")
+    if "**" in Path(text).parts:  # glob would take it for one folder, and find some of what was meant
+        hint = "write * for each folder, or put the files in a rows file"
+        raise UnfitError("images", f"{shown(text)} looks into folders within folders, which is not done", hint)
     found = []
     for name in glob.iglob(text, root_dir=folder):  # noqa: PTH207 - pathlib's takes no absolute ones
         if Path(name).suffix.lower() in _SUFFIXES:

@@ -77,6 +77,7 @@ def test_globs_of_unequal_counts_are_a_problem_at_their_place(folder: Path) -> N
         ("[none.png]", "no such file"),
         ("[notes.txt]", "not a PNG"),
         ('["x*.png"]', "matches"),
+        ('["**/*.png"]', "folders within folders"),  # it found those of one folder, and left the others out
         ('["{word}.png"]', "no variable"),
         ('["{word}*.png"]', "wildcards"),
         ("[https://u:p@example.com/x.png]", "credentials"),
