@@ -75,6 +75,7 @@ def _as_json(probed: Probed) -> dict[str, Any]:
         "answer": probed.answer,
         "status": probed.status,
         "wire": probed.wire,
+        "shape": probed.shape,
         "width": row.width if row else None,
         "height": row.height if row else None,
         "format": row.format if row else None,
@@ -105,7 +106,10 @@ def _facts(probed: Probed) -> list[tuple[str, str]]:
     if probed.answer:
         facts.append(("answer", _ANSWERS[probed.answer]))
     if probed.wire is not None:
-        facts.append(("wire", _WIRES[probed.wire]))
+        facts.append(("wire", _WIRES[probed.wire].format(probed.shape)))
+        if probed.wire == "flat" and probed.shape != "aspect_ratio" and probed.tells:
+            told = f"whether aspect_ratio is, which gateways drop first, one of {probed.tells} tells"
+            facts.append(("", f"{told}: --model {probed.tells}"))
     if probed.answer == "url":
         told = "the URL does not say" if probed.window_s is None else f"the URL lives {probed.window_s:.0f} s"
         facts.append(("window", f"{told}; the profile reckons with {probed.profile.window_s:.0f} s"))
@@ -117,7 +121,7 @@ def _facts(probed: Probed) -> list[tuple[str, str]]:
 
 _ANSWERS = {"url": "a URL", "b64": "the picture inside the answer", "task": "a task, which is asked after"}
 _WIRES = {
-    "flat": "flat: parameters at the top level are read",
-    "extra_body": "extra_body: only parameters inside it are read; say wire: extra_body",
-    "neither": "neither: the shape that was asked for is ignored; every picture would be square",
+    "flat": "flat: {} at the top level is read",
+    "extra_body": "extra_body: {} is read only inside it; say wire: extra_body",
+    "neither": "neither: {} is ignored; every picture would be square",
 }

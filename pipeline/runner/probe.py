@@ -41,6 +41,8 @@ class Probed:
         summary: Of the run that bought it.
         row: The picture in the ledger; None where none was ordered.
         wire: Where parameters were read, by the shape that came; None where that cannot be told.
+        shape: The parameter that asked for the shape, such as ``aspect_ratio``: what ``wire`` is true of; "" for none.
+        tells: The cheapest model here that is asked for a ratio, which gateways drop first; "" where there is none.
         window_s: How long the URL itself says that it lives, in seconds; None where it does not say.
         answer: How the picture came: ``url``, ``b64`` or ``task``; "" where none came.
         latency_s: From the request to its answer, in seconds; None where there was none.
@@ -54,6 +56,8 @@ class Probed:
     summary: Summary
     row: Row | None
     wire: Honoured | None
+    shape: str
+    tells: str
     window_s: float | None
     answer: str
     latency_s: float | None
@@ -78,6 +82,14 @@ def cheapest(profile: Profile, model: str | None) -> tuple[str, int]:
         raise UsageError(f"{profile.name} has no price for {model}", remedy=f"one of {', '.join(prices)}")
     name = model or min(prices, key=lambda each: prices[each])
     return name, prices[name]
+
+
+def _asked_for_a_ratio(profile: Profile) -> str:
+    shapes = {name: spec.parameters.ratio for name, spec in models().items() if name in profile.prices}
+    by_ratio = [
+        name for name, shape in shapes.items() if shape and (shape.step is None or name in profile.ratio_models)
+    ]
+    return min(by_ratio, key=lambda name: profile.prices[name], default="")
 
 
 async def probe(profile: Profile, options: RunOptions, *, model: str | None, clock: Clock | None = None) -> Probed:
@@ -111,6 +123,8 @@ async def probe(profile: Profile, options: RunOptions, *, model: str | None, clo
         summary=summary,
         row=row,
         wire=_honoured(row) if profile.api == "images" else None,
+        shape=tap.shape if tap else "",
+        tells=_asked_for_a_ratio(profile),
         window_s=window_s,
         answer=answer,
         latency_s=tap.took_s if tap else None,
@@ -141,12 +155,14 @@ class _Tap:
     def __init__(self, poster: Poster, clock: Clock, *, contrary: bool) -> None:
         self.response: ApiResponse | None = None
         self.took_s: float | None = None
+        self.shape = ""
         self._poster = poster
         self._clock = clock
         self._contrary = contrary
 
     async def post_json(self, path: str, payload: Mapping[str, Any], *, timeouts: ApiTimeouts) -> ApiResponse:
         """Post once."""
+        self.shape = next((name for name in ("aspect_ratio", "size", "width") if name in payload), "")
         body = {**payload, "extra_body": _on_its_side(payload)} if self._contrary else payload
         began = self._clock.monotonic()
         self.response = await self._poster.post_json(path, body, timeouts=timeouts)

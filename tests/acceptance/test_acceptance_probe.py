@@ -27,6 +27,7 @@ async def test_the_wire_that_is_honoured_shows(workspace: Workspace, simulate: S
     assert told["headers"]["x-request-id"].startswith("req_")
     assert told["headers"]["x-ratelimit-limit-requests"] == "60"
     assert told["latency_s"] >= 0
+    assert told["shape"] == "size", "so it says nothing of aspect_ratio"
     assert simulator.bill.pictures == 1
     [row] = workspace.rows()
     assert (row.provider, row.spend_usd, row.verdict) == ("apiyi", "0.010", "ok" if wire == "flat" else "wrong_shape")
@@ -36,7 +37,7 @@ async def test_a_provider_that_drops_the_shape_is_found_out(workspace: Workspace
     await simulate(faults=(_always("wrong_shape"),), answer="b64_json")
     ended = await workspace.fluxbatch("probe", "apiyi", "--yes", "--model", "flux-kontext-pro")
     assert ended.code == 0, ended.err
-    assert "neither: the shape that was asked for is ignored" in ended.out
+    assert "neither: aspect_ratio is ignored" in ended.out
     assert "the picture inside the answer" in ended.out
 
 
@@ -55,6 +56,8 @@ async def test_each_probe_buys_one_picture_and_a_refusal_is_told(workspace: Work
     for code in (0, 77):
         ended = await workspace.fluxbatch("probe", "apiyi", "--yes")
         assert ended.code == code, ended.err
+        told = "flat: size at the top level is read" in ended.out and "--model flux-kontext-pro" in ended.out
+        assert told is (code == 0), ended.out
     assert simulator.bill.pictures == 1
 
 
