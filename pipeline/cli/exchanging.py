@@ -26,10 +26,13 @@ def write_batch(path: Path, to: Path | None, *, force: bool, limit: int | None) 
     Raises:
         OutputError: Something is there already, or it cannot be written.
     """
-    lines = export_batch(load_manifest(path), limit=limit)
+    manifest = load_manifest(path)
+    lines = export_batch(manifest, limit=limit)
     if to is None:
         sys.stdout.writelines(lines)
         return int(ExitCode.OK)
+    if to.exists() and any(to.samefile(source) for source in (path, *manifest.rows_files)):
+        raise OutputError(f"{to}: is what is exported", remedy="name another with --to")
     part = to.with_name(f".{to.name}.part")
     if to.exists() and not force:
         raise OutputError(f"{to}: is there already", remedy="name another with --to, or replace it: --force")

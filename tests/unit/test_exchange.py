@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from pipeline.cli.exchanging import write_batch
 from pipeline.errors import ManifestError, NotFoundError, OutputError, UsageError
 from pipeline.exchange import Wanted, export_batch, import_batch, import_pairs, import_table
 from pipeline.job import Job
@@ -256,3 +257,19 @@ def test_a_url_is_not_fetched_to_export_it(folder: Path) -> None:
     text = "version: 1\nprovider: simulator\njobs:\n  - {prompt: a, images: [https://example.com/x.png]}\n"
     with pytest.raises(UsageError, match="save it"):
         list(export_batch(load_manifest(write(folder, "m.yaml", text))))
+
+
+def test_an_export_never_takes_the_place_of_what_it_is_made_of(folder: Path) -> None:
+    """--force wrote the batch over its manifest."""
+    write(folder, "r.csv", "p\na\n")
+    manifest = write(folder, "m.yaml", "version: 1\nprovider: simulator\njobs: [{rows: r.csv, prompt: '{p}'}]\n")
+    (folder / "link.jsonl").symlink_to(manifest)
+    for name in ("m.yaml", "r.csv", "link.jsonl"):
+        with pytest.raises(OutputError, match="what is exported"):
+            write_batch(manifest, folder / name, force=True, limit=None)
+    write_batch(manifest, folder / "batch.jsonl", force=False, limit=None)
+    with pytest.raises(OutputError, match="--force"):
+        write_batch(manifest, folder / "batch.jsonl", force=False, limit=None)
+    write_batch(manifest, folder / "batch.jsonl", force=True, limit=None)
+    assert json.loads((folder / "batch.jsonl").read_text())["body"]["prompt"] == "a"
+    assert jobs_of(load_manifest(manifest))
