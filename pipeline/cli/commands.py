@@ -262,6 +262,9 @@ def simulate(
     spread: Annotated[float, typer.Option(min=0, help="Sigma of a log-normal around the latency.")] = 0.3,
     rate: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests a minute before 429.")] = None,
     in_flight: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests at once before 429.")] = None,
+    vendor_limits: Annotated[
+        bool, typer.Option("--vendor-limits", help="Of bfl's API: 24 tasks at once, 6 of flux-kontext-max, before 429.")
+    ] = False,
     rate_kind: Annotated[str, typer.Option(help="How --rate is measured: sliding, fixed or bucket.")] = "sliding",
     burst: Annotated[int | None, typer.Option(min=1, metavar="N", help="Tokens a bucket holds at most.")] = None,
     balance: Annotated[
@@ -304,6 +307,7 @@ def simulate(
         log_tokens=log_token or [],
         log_form=log_form,
         log_request_ids=log_ids,
+        vendor_limits=vendor_limits,
     )
 
 

@@ -9,7 +9,7 @@ import anyio
 from pipeline.errors import ExitCode, OutputError, UsageError
 from pipeline.money import format_usd, parse_usd
 from pipeline.simulator import FAULTS, Fault, Simulator, SimulatorSettings
-from pipeline.simulator.settings import Answer, LogForm, Wire
+from pipeline.simulator.settings import VENDOR_TASKS, VENDOR_TASKS_BY_MODEL, Answer, LogForm, Wire
 
 
 def serve(
@@ -21,6 +21,7 @@ def serve(
     answer: str,
     wire: str,
     log_form: str,
+    vendor_limits: bool,
     **others: Any,
 ) -> int:
     """Serve until SIGINT or SIGTERM, then say what was charged.
@@ -33,6 +34,8 @@ def serve(
         raise UsageError(f"--answer is one of {', '.join(get_args(Answer))}; --wire one of {', '.join(get_args(Wire))}")
     if log_form not in get_args(LogForm):
         raise UsageError(f"--log-form is one of {', '.join(get_args(LogForm))}")
+    if vendor_limits:
+        others |= {"active_tasks": VENDOR_TASKS, "active_tasks_by_model": VENDOR_TASKS_BY_MODEL}
     others |= {"answer": answer, "wire": wire, "log_form": log_form}
     try:
         made = SimulatorSettings(

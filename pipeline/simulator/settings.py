@@ -13,6 +13,10 @@ LogForm = Literal["list", "items"]
 RateKind = Literal["sliding", "fixed", "bucket"]
 Answer = Literal["url", "relative_url", "b64_json", "b64_json_prefixed", "data_url"]
 
+#: Tasks that the vendor's own API lets be active at once: in all, and of single models (wire facts).
+VENDOR_TASKS = 24
+VENDOR_TASKS_BY_MODEL: Mapping[str, int] = MappingProxyType({"flux-kontext-max": 6})
+
 #: The real sizes are multiples of 16, so these leave the ratio exact.
 _SCALES = (1, 2, 4, 8, 16)
 

@@ -3,11 +3,13 @@
 import signal
 from typing import Any
 
+import aiohttp
 import anyio
 import apsw
 
 from pipeline.ledger import Ledger
 from pipeline.simulator import Simulator
+from pipeline.simulator.settings import VENDOR_TASKS, VENDOR_TASKS_BY_MODEL
 from tests.acceptance.conftest import Simulate
 from tests.acceptance.secrecy import KEY
 from tests.acceptance.stage import PATIENCE_S, Workspace, assert_proven, money, spent_usd, until
@@ -141,3 +143,29 @@ async def test_only_a_lost_answer_to_the_submission_is_unknown(workspace: Worksp
         "Failed": "unknown",
     }
     assert money(ended.json) == ("0.080", "0.080")
+
+
+async def test_the_vendors_limits_on_active_tasks_only_slow_a_run(workspace: Workspace, simulate: Simulate) -> None:
+    """A task is active until its picture is ready, so what is in flight to the pace is what the vendor counts."""
+    vendor = await simulate(
+        latency_s=0.4, active_tasks=VENDOR_TASKS, active_tasks_by_model=VENDOR_TASKS_BY_MODEL, keys=frozenset({KEY})
+    )
+    point(workspace, bfl=vendor)
+    jobs = [[f"Ship {number}", "1:1", "flux-kontext-max"] for number in range(16)]
+    ended = await workspace.run(workspace.manifest(*jobs, provider="bfl", limits={"concurrency": 16}))
+    assert (ended.code, ended.json["stored"], ended.json["failed"]) == (0, 16, 0), ended.err
+    assert (vendor.bill.pictures, spent_usd(workspace)) == (16, "1.280")
+
+
+async def test_the_simulator_has_the_vendors_limits_when_told_to(workspace: Workspace) -> None:
+    words = ("simulate", "--port", "0", "--latency", "60", "--spread", "0", "--vendor-limits")
+    with anyio.fail_after(PATIENCE_S):
+        async with workspace.started(*words) as serving, aiohttp.ClientSession() as session:
+            root = (await serving.first_line()).partition("=")[2]
+
+            async def submitted(model: str) -> int:
+                async with session.post(f"{root}/{model}", json={"prompt": "a"}, headers={"x-key": KEY}) as answer:
+                    return answer.status
+
+            assert [await submitted("flux-kontext-max") for _ in range(7)] == [200] * 6 + [429]
+            assert [await submitted("flux-kontext-pro") for _ in range(19)] == [200] * 18 + [429]
