@@ -17,6 +17,7 @@ from pipeline.inputs import files
 from pipeline.inputs.developing import Negative, develop
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.fetching import Downloader, fetch
+from pipeline.inputs.memory import Held
 from pipeline.inputs.store import Store
 from pipeline.job import InputImage, Job, digest_of, is_url, named
 
@@ -32,11 +33,13 @@ class ReadyInput:
         path: The file.
         sha256: What its bytes must still have.
         media: What they are.
+        size_bytes: How many they are.
     """
 
     path: str
     sha256: str
     media: str
+    size_bytes: int
 
     def read(self) -> InputImage:
         """Its bytes. Blocks.
@@ -62,6 +65,7 @@ class Darkroom:
         self._store = store
         self._transport = transport
         self._at_work = anyio.CapacityLimiter(MAX_AT_WORK)
+        self._held = Held()
 
     async def prepare(self, job: Job) -> tuple[ReadyInput, ...]:
         """Have a job's inputs ready.
@@ -74,6 +78,14 @@ class Darkroom:
         paths = [await self._path(sha256, at) for sha256, at in zip(job.request.inputs, job.found_at, strict=True)]
         work = partial(self._prepare, job, paths)
         return await anyio.to_thread.run_sync(work, limiter=self._at_work)
+
+    async def take(self, ready: Sequence[ReadyInput]) -> None:
+        """Wait until there is room in memory for what is ready; it is held until it is given back."""
+        await self._held.take(sum(each.size_bytes for each in ready))
+
+    def give(self, ready: Sequence[ReadyInput]) -> None:
+        """Give the room back: it is sent, or will not be."""
+        self._held.give(sum(each.size_bytes for each in ready))
 
     async def load(self, ready: Sequence[ReadyInput]) -> tuple[InputImage, ...]:
         """Read what is ready; it is in memory from now on, until it is sent.
@@ -102,7 +114,8 @@ class Darkroom:
         ready = []
         for number, image in enumerate(develop(request, paths, job.found_at)):
             if isinstance(image, Negative):
-                ready.append(ReadyInput(path=image.path, sha256=image.sha256, media=image.media))
+                facts = {"path": image.path, "sha256": image.sha256, "media": image.media}
+                ready.append(ReadyInput(**facts, size_bytes=image.size_bytes))
             else:
                 ready.append(self._keep(job, number, image))
         return tuple(ready)
@@ -126,4 +139,5 @@ class Darkroom:
             raise StorageError(
                 f"{path}: cannot be written: {error.strerror or os.strerror(error.errno or 0)}"
             ) from error
-        return ReadyInput(path=str(path), sha256=hashlib.sha256(data).hexdigest(), media="image/png")
+        digest = hashlib.sha256(data).hexdigest()
+        return ReadyInput(path=str(path), sha256=digest, media="image/png", size_bytes=len(data))

@@ -18,6 +18,7 @@ class Negative:
     path: str
     sha256: str
     media: str
+    size_bytes: int
 
 
 def develop(request: PictureRequest, paths: Sequence[str], called: Sequence[str]) -> list[Negative | bytes]:
@@ -44,7 +45,7 @@ def develop(request: PictureRequest, paths: Sequence[str], called: Sequence[str]
         if request.stitch is not None:
             images.append(image)
         elif look.plain:
-            ready.append(Negative(path=path, sha256=sha256, media=look.media))
+            ready.append(Negative(path=path, sha256=sha256, media=look.media, size_bytes=len(data)))
         else:
             ready.append(encoded(reduced(image)))
     return ready if request.stitch is None else [encoded(stitched(images, request.stitch, background))]

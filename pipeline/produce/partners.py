@@ -101,10 +101,18 @@ class Book(Protocol):
 
 
 class Darkroom(Protocol):
-    """Where input images are made ready; see ``pipeline.inputs.Darkroom``. Both raise ``InputError``."""
+    """Where input images are made ready; see ``pipeline.inputs.Darkroom``. What prepares or loads raises InputError."""
 
     async def prepare(self, job: Job) -> Sequence[ReadyInput]:
         """Have a job's inputs on the disk, proven to be what was planned."""
+        ...
+
+    async def take(self, ready: Sequence[ReadyInput]) -> None:
+        """Wait until there is room for them in memory."""
+        ...
+
+    def give(self, ready: Sequence[ReadyInput]) -> None:
+        """Give that room back."""
         ...
 
     async def load(self, ready: Sequence[ReadyInput]) -> Sequence[InputImage]:

@@ -152,7 +152,21 @@ class Producer:
         self._in_other_hands -= 1
 
     async def _attempt(self, errand: Errand, counter: Counter) -> ProviderError | InOtherHands | _AtOnce | None:
-        """Send one request, if leave is given; what to try again after, or None when there is no more to do."""
+        """Send one request, given room and leave; what to try again after, or None when there is no more to do."""
+        if self._darkroom is None or not errand.ready:
+            return await self._attempt_in_room(errand, counter)
+        taken = False
+        with self._halt.interruptible():
+            await self._darkroom.take(errand.ready)
+            taken = True
+        if not taken:
+            return None
+        try:
+            return await self._attempt_in_room(errand, counter)
+        finally:
+            self._darkroom.give(errand.ready)
+
+    async def _attempt_in_room(self, errand: Errand, counter: Counter) -> ProviderError | InOtherHands | _AtOnce | None:
         lane = counter.lane(errand.request.model)
         start = await self._leave(lane, counter.seller, errand.request.model)
         if start is None:

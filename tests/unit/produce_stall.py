@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 
 from pipeline.produce import Halt, Lesson, Order, Producer, Seller, Terms
+from pipeline.produce.partners import Darkroom
 from tests.unit.produce_doubles import MAX, PRICES, PRO, RUN, FakeBook, FakeClock, FakeDelivery, FakeShop
 
 
@@ -22,6 +23,7 @@ class Stall:
     resends: bool = False
     others: list[Seller] = field(default_factory=list)
     turn: Callable[[str], Awaitable[None]] | None = None
+    darkroom: Darkroom | None = None
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -54,6 +56,7 @@ class Stall:
             halt=self.halt,
             clock=self.clock,
             jitter=self.jitter,
+            darkroom=self.darkroom,
         )
 
     async def sell(
