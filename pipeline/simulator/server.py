@@ -28,8 +28,6 @@ from pipeline.simulator.wire import REQUEST_ID
 _USUAL = SimulatorSettings()
 #: Requests still running when the simulator stops get this long; hanging ones end at once.
 _SHUTDOWN_S = 0.1
-#: Room for an input image of 20 MB in base64.
-_MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
 class Simulator:
@@ -135,7 +133,7 @@ class Simulator:
         await asyncio.sleep(0)
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._attend], client_max_size=_MAX_BODY_BYTES)
+        application = web.Application(middlewares=[self._attend], client_max_size=self.settings.max_body_bytes)
         application.on_response_prepare.append(_name_request)
         application.on_shutdown.append(self._stop_waiting)
         router = application.router

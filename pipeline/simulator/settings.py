@@ -77,6 +77,7 @@ class SimulatorSettings:
         log_tokens: The tokens that the log of charges is shown to; empty: any, but not none.
         log_form: How a page of it comes: as a ``list``, with pages from 0, or as ``items``, with pages from 1.
         log_request_ids: Whether its entries name the request.
+        max_body_bytes: A request with more is refused with 413; by default eight images of 20 MB in base64 fit.
 
     Raises:
         ValueError: A number is out of its bounds.
@@ -114,6 +115,7 @@ class SimulatorSettings:
     log_tokens: frozenset[str] = frozenset()
     log_form: LogForm = "list"
     log_request_ids: bool = True
+    max_body_bytes: int = 216 * 1024 * 1024
 
     def __post_init__(self) -> None:
         spans = (self.window_s, self.latency_s, self.latency_spread, self.slow_end_s, self.retry_after_s or 0)

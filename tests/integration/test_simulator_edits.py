@@ -87,6 +87,18 @@ async def test_what_the_provider_refuses_is_refused_unbilled(
     assert simulator.bill.pictures == 0
 
 
+async def test_two_images_that_are_together_larger_than_any_one_may_be_are_taken(simulator: Simulator) -> None:
+    """Each may have 20 MB, and it refused whatever came to more than one of them."""
+    large = picture() + bytes(14_000_000)
+    body = {
+        "model": "flux-2-max",
+        "prompt": "An edit",
+        "input_image": data_url(large),
+        "input_image_2": data_url(large),
+    }
+    assert (await answer(simulator, json=body))[0] == 200
+
+
 @pytest.mark.parametrize("field", ["image[]", "images", "file"])
 async def test_a_form_whose_field_is_not_exactly_image_is_refused(simulator: Simulator, field: str) -> None:
     form = aiohttp.FormData(ASKED)

@@ -178,9 +178,9 @@ async def test_a_bad_parameter_is_refused_by_name(client: aiohttp.ClientSession)
 
 
 async def test_a_body_too_large_is_refused_in_the_same_shape(client: aiohttp.ClientSession) -> None:
-    async with Simulator(settings()) as simulator:
+    async with Simulator(settings(max_body_bytes=100_000)) as simulator:
         url = f"{simulator.base_url}/images/generations"
-        body = io.BytesIO(b" " * (33 * 1024 * 1024))
+        body = io.BytesIO(b" " * 100_001)
         async with client.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
             assert (answer.status, (await answer.json())["error"]["type"]) == (413, "invalid_request_error")
 
