@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, Literal
 
-from PIL import ExifTags, Image, ImageColor, ImageOps
+from PIL import ExifTags, Image, ImageChops, ImageColor, ImageOps
 
 from pipeline.inputs.faults import InputError
 
@@ -167,14 +167,31 @@ def _orientation(image: Image.Image, media: Media) -> int:
 
 
 def _flat(image: Image.Image, background: str) -> Image.Image:
-    if image.mode in {"I", "I;16", "I;16B", "I;16L"}:  # sixteen bits of grey, which convert() would clip
-        image = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    if image.mode in {"I", "I;16", "I;16B", "I;16L"}:
+        image = _eight_bits(image)
     if image.has_transparency_data:
         over = image.convert("RGBA")
         under = Image.new("RGBA", image.size, background)
         under.alpha_composite(over)
         image = under
     return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Sixteen bits of grey, which convert() would clip, and whose transparent grey it would forget."""
+    grey = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    clear = image.info.get("transparency")
+    if not isinstance(clear, int) or image.mode != "I;16":
+        return grey
+    raw = image.tobytes()  # the lower byte of each pixel first
+    lower, upper = (Image.frombytes("L", image.size, raw[at::2]) for at in (0, 1))
+    apart = ImageChops.lighter(_unlike(lower, clear & 0xFF), _unlike(upper, clear >> 8))
+    return Image.merge("LA", (grey, apart))
+
+
+def _unlike(image: Image.Image, value: int) -> Image.Image:
+    """255 where it has another value, 0 where it has this one."""
+    return image.point([0 if each == value else 255 for each in range(256)])
 
 
 def _cut(tail: bytes, media: Media, size_bytes: int, riff_bytes: int) -> bool:

@@ -94,6 +94,16 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
+def test_a_transparent_grey_of_sixteen_bits_shows_the_background_and_its_neighbour_does_not() -> None:
+    head = struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + struct.pack(">HH", 40_000, 40_001))
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"tRNS", struct.pack(">H", 40_000))
+    data += chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    image = upright(data, "#00ff00")
+    assert [image.getpixel((x, 0)) for x in (0, 1)] == [(0, 255, 0), (156, 156, 156)]
+    assert not look(data).plain
+
+
 def animated(kind: str) -> bytes:
     buffer = io.BytesIO()
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
