@@ -4,16 +4,18 @@ Where each quirk of providers' answers is shown over real sockets:
 
 | quirk | test |
 |---|---|
-| a URL that dies ten minutes after it was made | acceptance ``faults``: the URLs that die first |
-| ``se=``, ``X-Amz-...``, ``X-Goog-...``, ``Expires=`` | ``test_a_signed_url_says_itself_when_it_dies`` |
-| base64, with a prefix, a ``data:`` URL, a relative one | ``test_each_inline_success...``, acceptance ``faults`` |
-| empty or null absent fields, extra ones, no ``created`` | ``test_each_success_of_the_wire_facts_gives_its_url`` |
+| a URL that dies ten minutes after it was made | ``test_a_url_dies...``; acceptance ``faults`` |
+| ``se=``, ``X-Amz-...``, ``X-Goog-...``, ``Expires=``; the earlier counts | ``test_a_signed_url...``, ``..._dies...`` |
+| base64, with a prefix, a ``data:`` URL | ``test_each_inline_success...``, acceptance ``faults`` (``every_form``) |
+| a relative URL | ``test_a_relative_url_is_the_providers_own``, acceptance ``faults`` (``every_form``) |
+| empty or null absent fields, extra ones, no ``created`` | ``test_each_success...``, ``test_each_inline_success...`` |
 | an error, HTML, no data, a task or half a document in a 200 | ``ROWS``; integration ``provider_sockets`` |
 | the request's id in either header; the whole error kept | ``test_the_requests_id_and_the_whole_error_are_kept`` |
 | an error under any of the known names, or a bare string | ``test_an_errors_words_are_found_under_each_name`` |
 | an empty message with the real status in ``param`` | ``ROWS`` |
 | ``Retry-After`` as seconds, a date, milliseconds | ``test_a_wait_in_the_headers_reaches_the_error`` |
 | ``x-should-retry`` | ``test_a_provider_may_say_itself_whether_to_retry`` |
+| ``x-ratelimit-...-requests``, ``6m0s`` among them | ``test_what_the_headers_say_is_allowed...``; unit ``waits`` |
 | a dead URL's 404, 403 or 410, and the same before it died | integration ``deliver_courier``, ``simulator_downloads`` |
 | a body whose end marker comes late | integration ``provider_sockets``, acceptance ``faults`` (``slow_end``) |
 | LiteLLM's proxy in front: its fields, URL, key check, 500s | ``ROWS``; the proxy: ``parts/test_parts_litellm.py`` |
@@ -243,6 +245,18 @@ async def test_each_refusal_of_the_wire_facts_has_its_class(
         {"created": int(NOW), "data": [{"url": "https://delivery.example/x.jpeg?signature=s"}]},
         {"data": [{"url": "https://delivery.example/x.jpeg?signature=s", "b64_json": None}], "usage": {}},
         {"data": [{"url": "https://delivery.example/x.jpeg?signature=s", "b64_json": ""}], "error": None},
+        {  # as LiteLLM's proxy hands it on
+            "created": int(NOW),
+            "data": [
+                {
+                    "url": "https://delivery.example/x.jpeg?signature=s",
+                    "b64_json": None,
+                    "revised_prompt": "",
+                    "provider_specific_fields": {"cost": 0.04},
+                }
+            ],
+            "usage": {"total_tokens": 0},
+        },
     ],
 )
 async def test_each_success_of_the_wire_facts_gives_its_url(way: Literal["fake", "real"], document: Any) -> None:
@@ -252,10 +266,25 @@ async def test_each_success_of_the_wire_facts_gives_its_url(way: Literal["fake",
 
 @pytest.mark.parametrize("way", ["fake", "real"])
 @pytest.mark.parametrize(
-    "item", [{"b64_json": "AAAA"}, {"b64_json": "data:image/png;base64,AAAA"}, {"url": "data:image/png;base64,AAAA"}]
+    "item",
+    [
+        {"b64_json": "AAAA"},
+        {"b64_json": "AAAA", "url": ""},
+        {"b64_json": "AAAA", "url": None, "revised_prompt": "x"},
+        {"b64_json": "data:image/png;base64,AAAA"},
+        {"url": "data:image/png;base64,AAAA"},
+        {"url": "data:image/png;base64,AAAA", "b64_json": ""},
+    ],
 )
 async def test_each_inline_success_gives_its_bytes(way: Literal["fake", "real"], item: dict[str, str]) -> None:
     assert (await _buy(way, _response(200, {"data": [item]}))).image == b"\0\0\0"
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(("url", "whole"), [("/d/x.png?s=1", "/d/x.png?s=1"), ("x.png", "/v1/x.png")])
+async def test_a_relative_url_is_the_providers_own(way: Literal["fake", "real"], url: str, whole: str) -> None:
+    answer = await _buy(way, _response(200, {"data": [{"url": url, "b64_json": ""}]}))
+    assert answer.url == f"https://api.example{whole}"
 
 
 @pytest.mark.parametrize("way", ["fake", "real"])
@@ -297,6 +326,40 @@ async def test_a_signed_url_says_itself_when_it_dies(way: Literal["fake", "real"
     """Here after 200 s, long before the window of 600 has passed."""
     document = {"created": int(NOW), "data": [{"url": f"https://delivery.example/x.jpeg?{query}"}]}
     assert (await _buy(way, _response(200, document))).deadline == NOW + 200
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+@pytest.mark.parametrize(
+    ("created", "query", "dies"),
+    [
+        (int(NOW), "", NOW + 600),
+        (int(NOW) - 100, "", NOW + 500),
+        (None, "", NOW + 600),
+        (int(NOW), f"?Expires={int(NOW) + 3_600}", NOW + 600),
+        (int(NOW) - 100, f"?Expires={int(NOW) + 550}", NOW + 500),
+    ],
+)
+async def test_a_url_dies_with_its_window_or_before(
+    way: Literal["fake", "real"], created: int | None, query: str, dies: float
+) -> None:
+    """The earliest of the window from the answer, the window from ``created``, and what the URL itself says."""
+    document = {"created": created, "data": [{"url": f"https://delivery.example/x.jpeg{query}"}]}
+    answer = await _buy(way, _response(200, document))
+    assert answer.deadline == pytest.approx(dies, abs=5), "but for the moment that a real one takes to be read"
+
+
+@pytest.mark.parametrize("way", ["fake", "real"])
+async def test_what_the_headers_say_is_allowed_reaches_the_answer(way: Literal["fake", "real"]) -> None:
+    headers = {
+        "x-ratelimit-limit-requests": "30",
+        "x-ratelimit-remaining-requests": "3",
+        "x-ratelimit-reset-requests": "6m0s",
+    }
+    answer = await _buy(way, _response(200, {"data": [{"url": "https://delivery.example/x.jpeg"}]}, headers))
+    assert (answer.allowance.limit, answer.allowance.remaining, answer.allowance.reset_s) == (30, 3, 360)
+    with pytest.raises(ThrottledError) as caught:
+        await _buy(way, _response(429, {}, headers))
+    assert caught.value.allowance == answer.allowance
 
 
 @pytest.mark.parametrize("way", ["fake", "real"])
