@@ -93,10 +93,14 @@ class Counters:
         for counter in self.all:
             if counter.serves(model):
                 return counter
+        self.leave(model)
+        return None
+
+    def leave(self, model: str) -> None:
+        """Remember why a picture of that model is left unbought: who has it, and is not asked any more."""
         for counter in self.all:
             if counter.offers(model) and counter.cause is not None and counter.cause not in self._unserved:
                 self._unserved.append(counter.cause)
-        return None
 
     def has(self, model: str) -> bool:
         """Whether anybody serves that model."""

@@ -74,7 +74,15 @@ class Judge:
         again = self._patient(fault, errand) and fault.retryable and self._affordable(fault, errand, counter)
         if not again and fault.passing:
             counter.outage.exhausted(fault, answers_before=errand.answers_before)
-        return again or (not counter.serves(model) and self._counters.has(model))
+        return again or self._elsewhere(fault, counter, model)
+
+    def _elsewhere(self, fault: ProviderError, counter: Counter, model: str) -> bool:
+        """Whether another provider serves in this one's stead; where none does, why its jobs are left is remembered."""
+        if counter.serves(model) or self._counters.has(model):
+            return not counter.serves(model)
+        if isinstance(fault, AccountRefusedError):
+            self._counters.leave(model)
+        return False
 
     def _patient(self, fault: ProviderError, errand: Errand) -> bool:
         """Count one more refusal of a job; whether it has time or attempts left."""

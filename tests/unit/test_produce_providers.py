@@ -64,6 +64,17 @@ async def test_the_next_serves_a_model_that_the_first_lacks_at_its_own_price() -
     assert stall.book.spent_microusd == 35_000 + 25_000
 
 
+async def test_the_only_one_that_has_a_model_and_refuses_the_account_is_why_its_jobs_are_left() -> None:
+    """The causes were those of jobs that came later: where all were in flight, the run ended with 0."""
+    stall, second = two(prices={"flux-dev": 25_000})
+    second.always = lambda _: BadKeyError("no such key")
+    await stall.sell([*orders(1), *orders(1, model="flux-dev", first=2)])
+    assert stall.ends(orders(2)) == ["bought", "released"]
+    [cause] = stall.producer.causes
+    assert (cause.code, "no such key" in cause.message) == (77, True)
+    assert not stall.halt.called
+
+
 async def test_a_model_that_the_first_turns_out_not_to_have_goes_to_the_next() -> None:
     stall, second = two()
     stall.shop.always = lambda request: ModelRefusedError("no channel") if request.model == MAX else None
