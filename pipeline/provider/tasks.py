@@ -32,6 +32,8 @@ PATIENCE_S = 900.0
 FIRST_WAIT_S, WAIT_TIMES, LONGEST_WAIT_S = 0.25, 1.4, 3.0
 #: How often in a row a task must be unheard of before that is believed: regions hear of it one after the other.
 UNHEARD_OF = 4
+#: And for how long it must have been known to us, in seconds: a task given up is never asked after again, paid or not.
+UNHEARD_OF_S = 30.0
 
 _MODERATED = frozenset({"request moderated", "content moderated"})
 
@@ -147,13 +149,15 @@ class TaskClient:
                 unheard_of = unheard_of + 1 if status == "task not found" else 0
                 if status == "ready":
                     return self._answer(ticket, document, response)
-                self._give_up(ticket, status, response, unheard_of)
+                known_s = max(self._clock.monotonic() - began, self._clock.wall() - ticket.submitted_at)
+                gone = unheard_of >= UNHEARD_OF and known_s >= UNHEARD_OF_S
+                self._give_up(ticket, status, response, gone=gone)
                 trouble = f"HTTP {response.status}: {clean(response.body)[:200]}"
             await self._clock.sleep(wait_s)
             wait_s = min(LONGEST_WAIT_S, wait_s * WAIT_TIMES)
         raise StillPendingError(f"task {ticket.task} was asked after in vain: {trouble}", request_id=ticket.task)
 
-    def _give_up(self, ticket: Ticket, status: str, response: ApiResponse, unheard_of: int) -> None:
+    def _give_up(self, ticket: Ticket, status: str, response: ApiResponse, *, gone: bool) -> None:
         """Raise what ends the asking, if this does."""
         facts: dict[str, Any] = {
             "status": response.status,
@@ -164,7 +168,7 @@ class TaskClient:
             raise RefusedError(status.capitalize(), kind="moderated", **facts)
         if status == "error":
             raise AnswerLostError("the provider failed at the task", kind="task_failed", **facts)
-        if unheard_of >= UNHEARD_OF:
+        if gone:
             raise AnswerLostError("the provider knows no such task any more", kind="task_not_found", **facts)
         if response.status in {401, 402, 403}:
             raise StillPendingError("the provider refuses to be asked after the task", **facts)

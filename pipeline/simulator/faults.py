@@ -30,7 +30,7 @@ _STAGES = {
         "task_id_200 timeout_408"
     ),
     Stage.TASK: "task_content_moderated task_error task_not_found task_request_moderated task_slow",
-    Stage.POLL: "poll_500 poll_reset",
+    Stage.POLL: "poll_500 poll_reset poll_unheard",
     Stage.PICTURE: "wrong_content_type wrong_format wrong_shape",
     Stage.DOWNLOAD: (
         "dl_403 dl_404 dl_429 dl_500 dl_changed dl_cut dl_empty dl_garbage dl_gzip_lie dl_html dl_redirect "

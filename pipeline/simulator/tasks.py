@@ -76,9 +76,9 @@ class Tasks:
         self._check_key(request)
         number = request.query.get("id", "")
         task = self._tasks.get(number)
-        if task is None or task.end == "Task not found":
+        fault = None if task is None else self.generations.plan.pick(Stage.POLL, task.order.markers, number)
+        if task is None or task.end == "Task not found" or fault == "poll_unheard":
             return web.json_response({"id": number, "status": "Task not found", "result": None}, status=404)
-        fault = self.generations.plan.pick(Stage.POLL, task.order.markers, number)
         if fault == "poll_reset":
             return Wire(request, self.generations.stopping).reset()
         if fault == "poll_500":

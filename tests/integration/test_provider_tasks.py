@@ -128,6 +128,19 @@ async def test_trouble_while_asking_costs_nothing_but_time(fault: str) -> None:
         assert simulator.bill.pictures == 1
 
 
+async def test_a_task_that_is_not_heard_of_yet_is_asked_after_for_half_a_minute() -> None:
+    """After two seconds it was given up for ever, with its money unknown, and drawn all the same."""
+    async with vendor() as (client, simulator), client_of(simulator.base_url, hurry=1) as patient:
+        ticket = await client.buy(asked("a cat [fault:poll_unheard*9]"), first_byte_s=10)
+        assert (await patient.collect(ticket)).url is not None
+        never = await client.buy(asked("a dog [fault:poll_unheard]"), first_byte_s=10)
+        with pytest.raises(AnswerLostError, match="no such task any more"):
+            await patient.collect(never)
+        with pytest.raises(AnswerLostError, match="no such task any more"):
+            await patient.collect(Ticket(task="gone", polling_url="", submitted_at=ticket.submitted_at - 3_600))
+        assert simulator.bill.pictures == 2
+
+
 async def test_a_slow_task_is_waited_for_and_its_picture_is_as_old_as_it_is() -> None:
     async with vendor() as (client, simulator), client_of(simulator.base_url, hurry=0) as patient:
         ticket = await client.buy(asked("a cat [fault:task_slow]"), first_byte_s=10)

@@ -14,7 +14,7 @@ def picks(plan: FaultPlan, times: int, stage: Stage = BEFORE, prompt: str = "a")
 
 def test_the_names_are_sorted_and_unique() -> None:
     assert list(FAULTS) == sorted(set(FAULTS))
-    assert len(FAULTS) == 55
+    assert len(FAULTS) == 56
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
