@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.text import Text
@@ -21,7 +22,7 @@ from pipeline.wording import counted
 def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
     """Print what a run would buy and cost."""
     manifest = load_manifest(path)
-    plan = plan_of(manifest, options)
+    plan = plan_of(manifest, replace(options, notice=_tell))
     if json:
         sys.stdout.write(to_json(plan.as_json()) + "\n")
         return int(ExitCode.OK)
@@ -39,6 +40,12 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
     if plan.to_buy:
         console.print(Text(plain(f"-> {_run_words(path, options)}")), soft_wrap=True)
     return int(ExitCode.OK)
+
+
+def _tell(text: str) -> None:
+    """Say on standard error what is waited for."""
+    sys.stderr.write(plain(text) + "\n")
+    sys.stderr.flush()
 
 
 def _run_words(path: Path, options: RunOptions) -> str:

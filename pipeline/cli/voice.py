@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.cli.plain import plain
 from pipeline.clock import SystemClock
 from pipeline.report import Snapshot
-from pipeline.report.events import EventLog, EventName, JsonLog
+from pipeline.report.events import EventLog, EventName, JsonLog, Notice
 from pipeline.report.progress import show_events, show_lines, show_live
 from pipeline.runner import RunOptions
 
@@ -29,7 +29,7 @@ def speaking(options: RunOptions, err: Console, *, quiet: bool, log_json: bool, 
         watch = None if quiet else partial(show_events, log.log)
         options = replace(options, notice=log.notice, log=log.log, watch=watch)
     else:
-        options = replace(options, notice=partial(_notice, err), watch=None if quiet else partial(_watch, err))
+        options = replace(options, notice=partial(_notice, err, quiet), watch=None if quiet else partial(_watch, err))
     return options if file is None else _heard_by(file, options)
 
 
@@ -48,7 +48,9 @@ def _heard_by(file: EventLog, options: RunOptions) -> RunOptions:
     return replace(options, notice=notice_both, log=log_both)
 
 
-def _notice(console: Console, text: str) -> None:
+def _notice(console: Console, quiet: bool, text: str) -> None:
+    if quiet and isinstance(text, Notice) and text.event is EventName.INPUT_AWAITED:
+        return  # the usual course of things, as progress is
     console.print(plain(text), markup=False, soft_wrap=True)
 
 

@@ -5,6 +5,7 @@ from pipeline.inputs.developing import prepared
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.files import Found, require
 from pipeline.inputs.finder import Finder, Seen
+from pipeline.inputs.patience import Patience
 from pipeline.inputs.stitching import canvas_of, parts_of, reduced_size
 from pipeline.inputs.store import FOLDER, Store
 
@@ -16,6 +17,7 @@ __all__ = [
     "Found",
     "InputError",
     "Look",
+    "Patience",
     "Seen",
     "Store",
     "canvas_of",

@@ -12,11 +12,10 @@ import anyio.to_thread
 from pipeline.errors import OutputError, StorageError
 from pipeline.inputs.decoding import MAX_BYTES
 from pipeline.inputs.faults import InputError
+from pipeline.inputs.patience import USUAL, Patience
 from pipeline.inputs.store import Store
 from pipeline.transport import Download, ForbiddenAddressError, LostError, TransportError
 
-#: For all of an image, in seconds; 20 MB at 170 KB/s.
-WITHIN_S = 120.0
 #: Fetched at the same time.
 AT_ONCE = 8
 #: A fetch that breaks off is begun anew; it costs nothing.
@@ -33,18 +32,26 @@ class Downloader(Protocol):
         ...
 
 
-async def fetch(url: str, transport: Downloader, store: Store) -> tuple[Path, str]:
+async def fetch(url: str, transport: Downloader, store: Store, patience: Patience = USUAL) -> tuple[Path, str]:
     """Fetch an image into the store; where it is, and its SHA-256.
 
     Raises:
-        InputError: It cannot be had, or is too large.
+        InputError: It cannot be had, not in time, or is too large.
         OutputError: The store cannot be written to, because of where it is.
         StorageError: The disk is full.
     """
+    try:
+        with anyio.fail_after(patience.within_s):
+            return await _fetch_trying(url, transport, store)
+    except TimeoutError as exc:
+        told = f"is not here after {patience.within_s:g} s; run again later, or fetch it yourself and name the file"
+        raise InputError("input_unreachable", told, passing=True) from exc
+
+
+async def _fetch_trying(url: str, transport: Downloader, store: Store) -> tuple[Path, str]:
     for tried in range(1, _TRIES + 1):
         try:
-            with anyio.fail_after(WITHIN_S):
-                return await _fetch_once(url, transport, store)
+            return await _fetch_once(url, transport, store)
         except ForbiddenAddressError as exc:
             raise InputError("input_forbidden", exc.message) from exc
         except (TimeoutError, TransportError, _AgainError) as exc:

@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from pipeline.errors import one_of_several
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.files import Found, examine, stamp
+from pipeline.inputs.patience import USUAL, Patience
 from pipeline.inputs.store import Store
 from pipeline.job import is_url, named
 
@@ -32,10 +33,12 @@ class Finder:
     Attributes:
         store: Where what is fetched goes; None where nothing may be: a URL is then taken by its text.
         allow_hosts: Hosts on private addresses that may be reached.
+        patience: How long each URL is waited for.
     """
 
     store: Store | None = None
     allow_hosts: Sequence[str] = ()
+    patience: Patience = USUAL
     _known: OrderedDict[str, tuple[tuple[int, ...], Seen]] = field(default_factory=OrderedDict, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
     _line: "tuple[BlockingPortal, DownloadTransport] | None" = field(default=None, init=False)
@@ -61,7 +64,7 @@ class Finder:
         missing = [url for url in urls if found[url] is None]
         if missing and self.store is not None:
             portal, transport = self._connected()
-            for url, seen in portal.call(_fetch_all, missing, transport, self.store).items():
+            for url, seen in portal.call(_fetch_all, missing, transport, self.store, self.patience).items():
                 found[url] = self._remember(url, (), seen)
         return found
 
@@ -107,7 +110,9 @@ class Blindfold(Finder):
         return dict.fromkeys(sources)
 
 
-async def _fetch_all(urls: Sequence[str], transport: "DownloadTransport", store: Store) -> dict[str, Seen]:
+async def _fetch_all(
+    urls: Sequence[str], transport: "DownloadTransport", store: Store, patience: Patience
+) -> dict[str, Seen]:
     from pipeline.inputs.fetching import AT_ONCE, fetch
 
     seen: dict[str, Seen] = {}
@@ -115,11 +120,15 @@ async def _fetch_all(urls: Sequence[str], transport: "DownloadTransport", store:
 
     async def one(url: str) -> None:
         async with at_once:
+            here = anyio.CancelScope()
+            group.start_soon(patience.tell_of, url, here)
             try:
-                path, _ = await fetch(url, transport, store)
+                path, _ = await fetch(url, transport, store, patience)
                 seen[url] = await anyio.to_thread.run_sync(examine, str(path))
             except InputError as error:
                 seen[url] = _about(url, error)
+            finally:
+                here.cancel()
 
     with one_of_several():
         async with anyio.create_task_group() as group:

@@ -18,6 +18,7 @@ class EventName(StrEnum):
     Attributes:
         RUN_BEGUN: A manifest's run has begun.
         LEDGER_AWAITED: Another run holds the ledger, and this one waits for it.
+        INPUT_AWAITED: An input image from a URL takes long to come.
         RESCUE_BEGUN: What an earlier run paid for is fetched first.
         PROGRESS: How far the run is; now and then.
         PICTURE_BOUGHT: A picture is paid for, and its URL on disk.
@@ -39,6 +40,7 @@ class EventName(StrEnum):
 
     RUN_BEGUN = "run_begun"
     LEDGER_AWAITED = "ledger_awaited"
+    INPUT_AWAITED = "input_awaited"
     RESCUE_BEGUN = "rescue_begun"
     PROGRESS = "progress"
     PICTURE_BOUGHT = "picture_bought"

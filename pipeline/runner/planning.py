@@ -4,10 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 from pipeline.errors import DeclinedError
-from pipeline.inputs import Finder, Store
+from pipeline.inputs import Finder, Patience, Store
 from pipeline.ledger import Ledger, exists
 from pipeline.manifest import Manifest
 from pipeline.plan import Plan, make_plan
+from pipeline.report.events import EventName, Notice
 from pipeline.runner.options import RunOptions
 from pipeline.runner.stop import in_thread, unless_stopped
 
@@ -15,7 +16,11 @@ from pipeline.runner.stop import in_thread, unless_stopped
 def finder_of(manifest: Manifest, options: RunOptions) -> Finder:
     """What looks at the manifest's input images: URLs are fetched into the output folder's store."""
     hosts = dict.fromkeys(host for profile in manifest.profiles for host in profile.allow_hosts)
-    return Finder(Store(options.output), tuple(hosts))
+
+    def tell(message: str) -> None:
+        options.notice(Notice.of(EventName.INPUT_AWAITED, message))
+
+    return Finder(Store(options.output), tuple(hosts), Patience(tell=tell))
 
 
 def plan_of(manifest: Manifest, options: RunOptions, finder: Finder | None = None) -> Plan:

@@ -12,9 +12,8 @@ from aiohttp import web
 from PIL import Image
 
 from pipeline.errors import OutputError
-from pipeline.inputs import Finder, Found, InputError, Seen, Store
+from pipeline.inputs import Finder, Found, InputError, Patience, Seen, Store
 from pipeline.inputs.darkroom import Darkroom
-from pipeline.inputs.decoding import MAX_BYTES
 from pipeline.job import Job, PictureRequest, Stitch, job_key
 from pipeline.transport import DownloadTransport
 
@@ -34,6 +33,7 @@ class Site:
         self.bodies: dict[str, bytes] = {}
         self.asked: list[str] = []
         self.busy = 0
+        self.released = asyncio.Event()
         self.origin = ""
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -43,17 +43,25 @@ class Site:
             case "moved":
                 raise web.HTTPFound(request.query["to"])
             case "endless":
-                response = web.StreamResponse()
-                await response.prepare(request)
-                for _ in range(3 * MAX_BYTES // 1_000_000):
-                    await response.write(bytes(1_000_000))
-                return response
+                return await self._without_end(request, bytes(1_000_000), every_s=0)
+            case "silent":
+                await self.released.wait()
+            case "trickle":
+                return await self._without_end(request, b"x", every_s=0.02)
             case "busy" if self.busy:
                 self.busy -= 1
                 raise web.HTTPServiceUnavailable
             case _ if name not in self.bodies:
                 raise web.HTTPNotFound
         return web.Response(body=self.bodies[name], content_type="application/octet-stream")
+
+    async def _without_end(self, request: web.Request, piece: bytes, *, every_s: float) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while not self.released.is_set():
+            await response.write(piece)
+            await asyncio.sleep(every_s)
+        return response
 
 
 @pytest.fixture
@@ -68,6 +76,7 @@ async def site() -> AsyncIterator[Site]:
     try:
         yield made
     finally:
+        made.released.set()
         await runner.cleanup()
 
 
@@ -137,6 +146,34 @@ async def test_a_server_that_is_busy_is_asked_again(site: Site, finder: Finder) 
     found = await find(finder, f"{site.origin}/busy")
     assert isinstance(found[f"{site.origin}/busy"], Found)
     assert len(site.asked) == 3
+
+
+async def test_what_never_comes_is_told_of_and_given_up(site: Site, tmp_path: Path) -> None:
+    """The wait for one image is bounded whole, however the server spends it."""
+    told: list[str] = []
+    patience = Patience(within_s=1, told_after_s=0.1, tell=told.append)
+    urls = [f"{site.origin}/{name}?sig=secret" for name in ("silent", "trickle")]
+    with Finder(Store(tmp_path), [site.origin.removeprefix("http://")], patience) as finder:
+        found = await find(finder, *urls)
+    assert sorted(told) == [
+        f"waiting for an input image, at most 1 s: {site.origin}/{name}" for name in ("silent", "trickle")
+    ]
+    for error in found.values():
+        assert isinstance(error, InputError)
+        assert (error.kind, error.passing) == ("input_unreachable", True)
+        assert "is not here after 1 s; run again later, or fetch it yourself and name the file" in error.message
+        assert "secret" not in error.message
+    assert sorted(site.asked) == ["silent", "trickle"]
+
+
+async def test_what_comes_soon_is_not_told_of(site: Site, tmp_path: Path) -> None:
+    told: list[str] = []
+    site.bodies["a"] = picture("red")
+    patience = Patience(told_after_s=PATIENCE_S, tell=told.append)
+    with Finder(Store(tmp_path), [site.origin.removeprefix("http://")], patience) as finder:
+        found = await find(finder, f"{site.origin}/a")
+    assert isinstance(found[f"{site.origin}/a"], Found)
+    assert told == []
 
 
 async def test_private_addresses_are_not_reached_and_redirects_do_not_lead_there(site: Site, tmp_path: Path) -> None:
