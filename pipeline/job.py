@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any, Literal, Self
@@ -158,6 +160,22 @@ def job_key(request: PictureRequest, *, repeat: int, edition: str, simulated: bo
 def digest_of(value: Any) -> str:
     """The SHA-256 (hex) of a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
     return hashlib.sha256(_CANONICAL.encode(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+#: A prepared input by its file's name, and how it is called on its way in.
+PREPARED = re.compile(r"(?P<place>.+)\.input-[0-9a-f]{8}\.png|\.[0-9a-f]{16}\.input\.part", re.DOTALL)
+
+
+def prepared_name(path: str, asked: Mapping[str, Any], number: int) -> str:
+    """Where an input is kept as it was sent, beside its result.
+
+    Args:
+        path: The result's, without a suffix.
+        asked: The request, as ``identity`` has it.
+        number: Which of its inputs, from 0.
+    """
+    told = digest_of([asked["inputs"], asked["stitch"], asked["background"], number])
+    return f"{path}.input-{told[:8]}.png"
 
 
 def is_url(source: str) -> bool:

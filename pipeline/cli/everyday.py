@@ -96,6 +96,12 @@ def prune(
     max_size: Annotated[
         str | None, typer.Option("--max-size", metavar="SIZE", help="Only as many as it takes, such as 20GB.")
     ] = None,
+    max_inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--max-inputs", metavar="SIZE", help="The same for input images that no job needs; they go unasked."
+        ),
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it, rather than say what would be done.")] = False,
     output: Output = Path("output"),
     ledger: LedgerFile = None,
@@ -107,9 +113,11 @@ def prune(
 
     return prune_ledger(
         ledger_path(output, ledger),
+        output=output,
         older_than_days=older_than,
         pictures=pictures,
         max_size=max_size,
+        max_inputs=max_inputs,
         apply=apply,
         words=same_places(output, ledger),
         json=json,

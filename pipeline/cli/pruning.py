@@ -3,27 +3,42 @@
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from pipeline.cli.plain import plain
 from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode, UsageError
+from pipeline.inputs import Store
 from pipeline.ledger import Address, Bounds, Ledger, Pruned, hold, prune
 from pipeline.report import to_json
 
 _DAY_S = 86_400.0
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+#: A plan, which holds no ledger, or a run on another one, may have such inputs in hand.
+_FRESH_S = 3_600.0
 #: Files named one by one; --json has all.
 SHOWN = 10
 
 
 def prune_ledger(
-    path: Address, *, older_than_days: float, pictures: bool, max_size: str | None, apply: bool, words: str, json: bool
+    path: Address,
+    *,
+    output: Path,
+    older_than_days: float,
+    pictures: bool,
+    max_size: str | None,
+    max_inputs: str | None,
+    apply: bool,
+    words: str,
+    json: bool,
 ) -> int:
     """Say what would go, or let it go.
 
     Args:
         path: The ledger.
+        output: The output folder, with what was fetched for edits.
         max_size: What the pictures may come to together; the oldest go until they do.
+        max_inputs: The same for input images, which need no word: they are made or fetched again.
         words: Options that lead another command to the same ledger.
 
     Raises:
@@ -32,10 +47,14 @@ def prune_ledger(
     if max_size is not None and not pictures:
         raise UsageError("--max-size lets pictures go, and so needs --pictures", remedy="add --pictures")
     clock = SystemClock()
+    before = clock.wall() - older_than_days * _DAY_S
     bounds = Bounds(
-        before=clock.wall() - older_than_days * _DAY_S,
+        before=before,
         pictures=pictures,
         max_bytes=None if max_size is None else bytes_of(max_size),
+        inputs=Store(output).folder,
+        inputs_before=min(before, clock.wall() - _FRESH_S),
+        max_input_bytes=None if max_inputs is None else bytes_of(max_inputs, "--max-inputs"),
     )
     Ledger(path).close()  # there is one, or this says so
     if apply:
@@ -50,6 +69,7 @@ def prune_ledger(
     for line in _lines(found, applied=apply):
         sys.stdout.write(plain(line) + "\n")
     again = f"fluxbatch prune --older-than {older_than_days:g}"
+    again += f" --max-inputs {shlex.quote(max_inputs)}" if max_inputs else ""
     if apply:
         following = "fluxbatch ledger verify"
     elif not found.nothing:
@@ -62,7 +82,7 @@ def prune_ledger(
     return int(ExitCode.OK)
 
 
-def bytes_of(text: str) -> int:
+def bytes_of(text: str, option: str = "--max-size") -> int:
     """A size such as ``20GB`` or ``500 MB`` in bytes; decimal, as disks are sold.
 
     Raises:
@@ -70,7 +90,7 @@ def bytes_of(text: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*([kmgt]?)b?\s*", text.lower())
     if match is None:
-        raise UsageError(f"--max-size {text!r} is no size", remedy="such as 20GB")
+        raise UsageError(f"{option} {text!r} is no size", remedy="such as 20GB")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
@@ -80,6 +100,7 @@ def _lines(found: Pruned, *, applied: bool) -> list[str]:
         (len(found.leftovers), "part of settled pictures", "parts of settled pictures"),
         (found.rows, "row that was never asked for", "rows that were never asked for"),
         (found.bodies, "answer kept with a refused request", "answers kept with refused requests"),
+        (len(found.inputs), "file of input images that no job needs", "files of input images that no job needs"),
         (len(found.pictures), "file of a picture", "files of pictures"),
     )
     lines = [f"{number:,} {one if number == 1 else more}: {would}" for number, one, more in counts if number]
@@ -100,5 +121,7 @@ def _as_json(path: Address, found: Pruned, *, applied: bool) -> dict[str, object
         "bodies": found.bodies,
         "pictures": list(found.pictures),
         "picture_bytes": found.picture_bytes,
+        "inputs": list(found.inputs),
+        "input_bytes": found.input_bytes,
         "kept": list(found.kept),
     }

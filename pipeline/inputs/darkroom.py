@@ -19,7 +19,7 @@ from pipeline.inputs.faults import InputError
 from pipeline.inputs.fetching import Downloader, fetch
 from pipeline.inputs.memory import Held
 from pipeline.inputs.store import Store
-from pipeline.job import InputImage, Job, digest_of, is_url, named
+from pipeline.job import InputImage, Job, is_url, named, prepared_name
 
 #: Decoding and resampling two pictures of 20 megapixels takes some 400 MB; more at once gains nothing.
 MAX_AT_WORK = 2
@@ -122,9 +122,7 @@ class Darkroom:
 
     def _keep(self, job: Job, number: int, data: bytes) -> ReadyInput:
         """Put a prepared input beside the place of its result; one that is there is replaced by the same."""
-        asked = job.request.identity()
-        told = digest_of([asked["inputs"], asked["stitch"], asked["background"], number])
-        path = self._output / f"{job.path}.input-{told[:8]}.png"
+        path = self._output / prepared_name(job.path, job.request.identity(), number)
         part = path.with_name(f".{secrets.token_hex(8)}.input.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,11 @@ from typing import Any
 from pipeline.clock import Clock
 from pipeline.ledger import presence
 from pipeline.ledger.address import Address
+from pipeline.ledger.input_files import InputFile, Pantry, edits
 from pipeline.ledger.opening import changing, require_folder, shrink
 from pipeline.ledger.presence import PRUNED
 from pipeline.ledger.sql import Connection
-from pipeline.ledger.strangers import strangers
+from pipeline.ledger.strangers import own_names, strangers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +29,17 @@ class Bounds:
         before: Only what nobody has touched since, in seconds since 1970.
         pictures: Whether pictures may go at all.
         max_bytes: Only as many of them, the oldest first, as it takes to keep the rest within that; None: all.
+        inputs: The folder of input images that were fetched; None: it is left alone.
+        inputs_before: Only input images that nobody has touched since.
+        max_input_bytes: Of them, too, only as many as it takes.
     """
 
     before: float
     pictures: bool = False
     max_bytes: int | None = None
+    inputs: Path | None = None
+    inputs_before: float = 0.0
+    max_input_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,8 @@ class Pruned:
         bodies: Answers of the provider kept with requests that were refused.
         pictures: Files of pictures, relative to the ledger's folder.
         picture_bytes: What those come to; hard links of one picture count once.
+        inputs: Files of input images, fetched or prepared, that no job needs, relative to the ledger's folder.
+        input_bytes: What those come to.
         kept: Files that were to go and stay, because they are not what was stored or cannot be removed.
     """
 
@@ -53,12 +62,14 @@ class Pruned:
     bodies: int
     pictures: tuple[str, ...]
     picture_bytes: int
+    inputs: tuple[str, ...] = ()
+    input_bytes: int = 0
     kept: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
         """Whether there is nothing to prune."""
-        return not (self.leftovers or self.rows or self.bodies or self.pictures)
+        return not (self.leftovers or self.rows or self.bodies or self.pictures or self.inputs)
 
 
 def prunable(connection: Connection, path: Address, bounds: Bounds) -> Pruned:
@@ -88,7 +99,10 @@ def prune(path: Address, bounds: Bounds, *, clock: Clock) -> Pruned:
         for statement in _STATEMENTS:
             connection.execute(statement, {"before": bounds.before})
         connection.execute("COMMIT")
-        kept = tuple(_remove(path.parent, (*found.leftovers, *found.pictures)))
+        kept = (
+            *_remove(path.parent, found.inputs, folders=False),  # somebody may be putting another there
+            *_remove(path.parent, (*found.leftovers, *found.pictures)),
+        )
         shrink(connection)
     return Pruned(
         leftovers=tuple(each for each in found.leftovers if each not in kept),
@@ -96,6 +110,8 @@ def prune(path: Address, bounds: Bounds, *, clock: Clock) -> Pruned:
         bodies=found.bodies,
         pictures=tuple(each for each in found.pictures if each not in kept),
         picture_bytes=found.picture_bytes,
+        inputs=tuple(each for each in found.inputs if each not in kept),
+        input_bytes=found.input_bytes,
         kept=(*found.kept, *kept),
     )
 
@@ -133,6 +149,7 @@ def _look(connection: Connection, path: Address, bounds: Bounds) -> tuple[Pruned
         files += ours
         size += size_bytes if ours else 0
         jobs.append(job)
+    inputs = _inputs(connection, path, bounds, set(jobs))
     return (
         Pruned(
             leftovers=tuple(each.path for each in strangers(connection, path) if each.leftover),
@@ -140,6 +157,8 @@ def _look(connection: Connection, path: Address, bounds: Bounds) -> tuple[Pruned
             bodies=int(bodies or 0),
             pictures=tuple(files),
             picture_bytes=size,
+            inputs=tuple(each.path for each in inputs),
+            input_bytes=sum(each.size_bytes for each in inputs),
             kept=tuple(kept),
         ),
         jobs,
@@ -171,6 +190,27 @@ def _pictures(connection: Connection, bounds: Bounds) -> Iterator[tuple[int, byt
             yield job, sha256, size
 
 
+def _inputs(connection: Connection, path: Address, bounds: Bounds, going: set[int]) -> list[InputFile]:
+    """The files of inputs that may go: old ones that no job needs, but for those that go with what they are of.
+
+    Args:
+        going: The jobs whose pictures go now.
+    """
+    pantry = Pantry(path, bounds.inputs, [folder for folder, _ in own_names(connection)])
+    gone = f"jobs.id, CASE WHEN ({_IDLE}) OR (state = 'stored' AND error_kind = :pruned) THEN 1 ELSE 0 END"
+    for edit, (job, is_gone) in edits(connection, gone, {"before": bounds.before, "pruned": PRUNED}):
+        pantry.know(edit)
+        if not is_gone and job not in going:
+            pantry.need(edit)
+    over = pantry.size_bytes - (bounds.max_input_bytes or 0)
+    found = []
+    for file in pantry.left():
+        if file.touched_at < bounds.inputs_before and (bounds.max_input_bytes is None or over > 0):
+            over -= file.size_bytes
+            found.append(file)
+    return found
+
+
 def _holds(file: Path, sha256: bytes) -> bool:
     try:
         return not file.is_symlink() and presence.digest(file) == sha256
@@ -178,8 +218,8 @@ def _holds(file: Path, sha256: bytes) -> bool:
         return False
 
 
-def _remove(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
-    """Remove files, and the folders that are empty then; those that cannot be removed."""
+def _remove(folder: Path, names: tuple[str, ...], *, folders: bool = True) -> Iterator[str]:
+    """Remove files, and the folders that are empty then, if they may go; those that cannot be removed."""
     for name in names:
         file = folder / name
         try:
@@ -187,8 +227,9 @@ def _remove(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
         except OSError:
             yield name
             continue
-        with suppress(OSError):  # not empty: it stays
-            file.parent.rmdir()
+        if folders:
+            with suppress(OSError):  # not empty: it stays
+                file.parent.rmdir()
 
 
 __all__ = ["Bounds", "Pruned", "prunable", "prune"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
+from pipeline.job import PREPARED
 from pipeline.ledger.address import MARK, Address
 from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
@@ -15,8 +16,6 @@ from pipeline.ledger.states import JobState
 _PART = re.compile(r"\.([0-9a-f]{32})\.(part|fresh|copy)")
 #: The pages that this program writes beside the pictures.
 _REPORT = re.compile(r"report(-[\w.-]+)?\.html")
-#: Inputs of edits, as they were sent, beside their results.
-_INPUT = re.compile(r".+\.input-[0-9a-f]{8}\.png|\.[0-9a-f]{16}\.input\.part", re.DOTALL)
 #: What may still come of a part: the evidence of a paid picture, or of one whose answer was lost.
 _PART_COUNTS = {JobState.BUYING, JobState.BOUGHT, JobState.UNKNOWN}
 
@@ -40,7 +39,7 @@ def strangers(connection: Connection, ledger: Address) -> Iterator[Stranger]:
     A folder's names are held in memory, and no more. The ledger's own files, and folders, are nobody's business.
     """
     own_files = ledger.name if isinstance(ledger, Path) else MARK
-    for folder, own in _own_names(connection):
+    for folder, own in own_names(connection):
         try:
             names = sorted(entry.name for entry in os.scandir(ledger.parent / folder) if _is_file(entry))
         except OSError:
@@ -49,7 +48,7 @@ def strangers(connection: Connection, ledger: Address) -> Iterator[Stranger]:
             if (
                 name in own
                 or _REPORT.fullmatch(name)
-                or _INPUT.fullmatch(name)
+                or PREPARED.fullmatch(name)
                 or (folder == "." and name.startswith(own_files))
             ):
                 continue
@@ -58,7 +57,7 @@ def strangers(connection: Connection, ledger: Address) -> Iterator[Stranger]:
                 yield Stranger((PurePosixPath(folder) / name).as_posix(), leftover=part is not None)
 
 
-def _own_names(connection: Connection) -> Iterator[tuple[str, set[str]]]:
+def own_names(connection: Connection) -> Iterator[tuple[str, set[str]]]:
     """Each folder with the names of the pictures that are recorded there."""
     rows = connection.execute(
         "SELECT rtrim(path, replace(path, '/', '')) AS folder, path FROM placements WHERE path IS NOT NULL"

@@ -1,5 +1,7 @@
 """Keeping the output in bounds, as the command does it."""
 
+import os
+
 import pytest
 
 from pipeline.cli.pruning import bytes_of
@@ -36,7 +38,27 @@ async def test_a_size_needs_the_word_and_must_be_one(workspace: Workspace, simul
     await workspace.run(workspace.manifest("One"))
     assert_told(await workspace.fluxbatch("prune", "--max-size", "1GB"), 64, "needs --pictures")
     assert_told(await workspace.fluxbatch("prune", "--max-size", "much", "--pictures"), 64, "is no size")
+    assert_told(await workspace.fluxbatch("prune", "--max-inputs", "much"), 64, "--max-inputs 'much' is no size")
     assert_told(await workspace.fluxbatch("prune", "--output", "nowhere"), 66, "no such output folder")
+
+
+async def test_what_was_fetched_for_nobody_goes_but_not_within_the_hour(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    await workspace.run(workspace.manifest("One"))
+    old, fresh = (workspace.output / ".inputs" / (letter * 2) / (letter * 64) for letter in "ab")
+    for file in (old, fresh):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"image")
+    os.utime(old, (0, 0))
+    said = await workspace.fluxbatch("prune", "--older-than", "0")
+    assert said.out == (
+        "1 file of input images that no job needs: would go\n-> fluxbatch prune --older-than 0 --apply\n"
+    )
+    assert old.exists()
+    done = await workspace.fluxbatch("prune", "--older-than", "0", "--apply", "--json")
+    assert (done.json["inputs"], done.json["input_bytes"]) == ([f".inputs/aa/{old.name}"], 5)
+    assert (old.exists(), fresh.exists()) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Site:
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.asked: list[str] = []
-        self.busy = 0
+        self.busy, self.busy_s = 0, 0.0
         self.released = asyncio.Event()
         self.origin = ""
 
@@ -50,6 +50,7 @@ class Site:
                 return await self._without_end(request, b"x", every_s=0.02)
             case "busy" if self.busy:
                 self.busy -= 1
+                await asyncio.sleep(self.busy_s)
                 raise web.HTTPServiceUnavailable
             case _ if name not in self.bodies:
                 raise web.HTTPNotFound
@@ -164,6 +165,14 @@ async def test_what_never_comes_is_told_of_and_given_up(site: Site, tmp_path: Pa
         assert "is not here after 1 s; run again later, or fetch it yourself and name the file" in error.message
         assert "secret" not in error.message
     assert sorted(site.asked) == ["silent", "trickle"]
+
+
+async def test_tries_have_one_wait_together(site: Site, tmp_path: Path) -> None:
+    site.bodies["busy"], site.busy, site.busy_s = picture("red"), 100, 0.6
+    with Finder(Store(tmp_path), [site.origin.removeprefix("http://")], Patience(within_s=1)) as finder:
+        [seen] = (await find(finder, f"{site.origin}/busy")).values()
+    assert isinstance(seen, InputError)
+    assert "is not here after 1 s" in seen.message
 
 
 async def test_what_comes_soon_is_not_told_of(site: Site, tmp_path: Path) -> None:
