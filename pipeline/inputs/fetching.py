@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from pipeline.inputs.decoding import MAX_BYTES
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.patience import USUAL, Patience
 from pipeline.inputs.store import Store
+from pipeline.inputs.validators import Validators
 from pipeline.transport import Download, ForbiddenAddressError, LostError, TransportError
 
 #: Fetched at the same time.
@@ -27,8 +29,8 @@ _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Downloader(Protocol):
     """What fetching needs of a transport; see ``pipeline.transport.DownloadTransport``."""
 
-    def get(self, url: str) -> AbstractAsyncContextManager[Download]:
-        """Ask for a URL."""
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> AbstractAsyncContextManager[Download]:
+        """Ask for a URL, under conditions or not."""
         ...
 
 
@@ -66,19 +68,35 @@ class _AgainError(Exception):
 
 
 async def _fetch_once(url: str, transport: Downloader, store: Store) -> tuple[Path, str]:
+    """Ask whether what is kept of the URL is still the same, and for the bytes where that is not plainly said."""
+    kept = await anyio.to_thread.run_sync(store.recall, url)
+    if kept is not None:
+        async with transport.get(url, kept.validators.conditions) as download:
+            if download.status != 304:
+                return await _taken(url, download, store)
+            if not download.redirects and kept.validators.meant_by(download.headers):
+                return store.path(kept.sha256), kept.sha256
     async with transport.get(url) as download:
-        if download.status in _BUSY:
-            raise _AgainError(f"HTTP {download.status}")
-        if download.status != 200:
-            raise InputError("input_unreachable", f"cannot be fetched: HTTP {download.status}")
-        if download.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
-            raise InputError("input_unfit", "comes packed, though nobody asked for that")
-        return await _keep(download, store)
+        return await _taken(url, download, store)
 
 
-async def _keep(download: Download, store: Store) -> tuple[Path, str]:
+async def _taken(url: str, download: Download, store: Store) -> tuple[Path, str]:
+    """Take an answer's bytes; whatever it says of them, they are known by their digest."""
+    if download.status in _BUSY:
+        raise _AgainError(f"HTTP {download.status}")
+    if download.status != 200:
+        raise InputError("input_unreachable", f"cannot be fetched: HTTP {download.status}")
+    if download.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise InputError("input_unfit", "comes packed, though nobody asked for that")
+    return await _keep(url, download, store)
+
+
+async def _keep(url: str, download: Download, store: Store) -> tuple[Path, str]:
     try:
-        return await _pour(download, store)
+        path, sha256 = await _pour(download, store)
+        # What stands elsewhere now may be led elsewhere the next time, where the same mark means other bytes.
+        said = None if download.redirects else Validators.of(download.headers)
+        await anyio.to_thread.run_sync(store.remember, url, sha256, said)
     except TimeoutError:  # the network's, and an OSError only by its class
         raise
     except OSError as error:
@@ -86,6 +104,7 @@ async def _keep(download: Download, store: Store) -> tuple[Path, str]:
         if error.errno in _FULL:
             raise StorageError(told, remedy="free some space, then run again") from error
         raise OutputError(told, remedy="move what is in the way, or choose another folder with --output") from error
+    return path, sha256
 
 
 async def _pour(download: Download, store: Store) -> tuple[Path, str]:

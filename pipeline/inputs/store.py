@@ -1,17 +1,31 @@
 """The only module that knows ``.inputs/``: what was fetched from URLs, under its digest, within bounds."""
 
 import contextlib
+import hashlib
+import json
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from pipeline.inputs.validators import Validators
 
 #: In the output folder. What is in it can be fetched again, so it may be removed at any time.
 FOLDER = ".inputs"
+#: In that: what servers said of images, by their URLs' digests.
+NOTES = "urls"
 #: More than this is not kept: the oldest goes.
 MAX_STORE_BYTES = 4 << 30
 #: So much is let go at a time, so that not every file costs a look through the folder.
 _SPARE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An image that came from a URL, and is still here."""
+
+    sha256: str
+    validators: Validators
 
 
 @dataclass(slots=True)
@@ -48,6 +62,40 @@ class Store:
         part.replace(kept)
         self._bound(kept)
         return kept
+
+    def remember(self, url: str, sha256: str, validators: Validators | None) -> None:
+        """Keep by which marks a URL's image can be asked for again; None: by none, and earlier ones are forgotten."""
+        note = self._note(url)
+        if validators is None:
+            note.unlink(missing_ok=True)
+            return
+        note.parent.mkdir(exist_ok=True)
+        part = self.spare()
+        part.write_text(json.dumps({"sha256": sha256, **asdict(validators)}), encoding="utf-8")
+        part.replace(note)
+
+    def recall(self, url: str) -> Kept | None:
+        """What is kept of a URL, with the marks it came with; None unless its bytes are those that came.
+
+        It is as fresh as what came now.
+        """
+        note = self._note(url)
+        try:
+            told = json.loads(note.read_bytes())
+            kept = Kept(sha256=told.pop("sha256"), validators=Validators(**told))
+            path = self.path(kept.sha256)
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != kept.sha256:
+                    return None
+            for each in (note, path):
+                os.utime(each)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):  # gone, cut off, or somebody else's
+            return None
+        return kept
+
+    def _note(self, url: str) -> Path:
+        """By the URL's digest: it may hold a signature."""
+        return self.folder / NOTES / f"{hashlib.sha256(url.encode()).hexdigest()}.json"
 
     def drop(self, part: Path) -> None:
         """Let go of what came."""

@@ -30,6 +30,7 @@ class Download:
         length: Bytes announced, or None where nothing was.
         content_type: Lower-cased, without parameters; "" where none was given.
         chunks: The body as it comes, never decompressed; iterating raises ``LostError`` where it stops or breaks.
+        redirects: How many led here.
         headers: By lower-cased name; a ``content-encoding`` other than identity is for the caller to refuse.
     """
 
@@ -38,6 +39,7 @@ class Download:
     content_type: str
     chunks: AsyncIterator[bytes]
     headers: Mapping[str, str]
+    redirects: int = 0
 
 
 class DownloadTransport:
@@ -89,14 +91,14 @@ class DownloadTransport:
 
         Args:
             url: Where the bytes are.
-            headers: Sent besides the session's, also after a redirect; ``Range`` and ``If-Range``, nothing secret.
+            headers: Sent besides the session's, also after a redirect; ranges and conditions, nothing secret.
 
         Raises:
             NeverSentError: The URL cannot be asked for, or its host not reached.
             LostError: The exchange broke off, or there were too many redirects.
             ForbiddenAddressError: The URL, or a redirect, leads where downloads may not go.
         """
-        response, host = await self._follow(url, headers)
+        response, host, redirects = await self._follow(url, headers)
         answered = lower_headers(response)
         try:
             yield Download(
@@ -105,18 +107,19 @@ class DownloadTransport:
                 content_type=answered.get("content-type", "").partition(";")[0].strip().lower(),
                 chunks=self._chunks(response.content, host),
                 headers=answered,
+                redirects=redirects,
             )
         finally:
             response.release()  # closes the connection unless the body was read to its end
 
-    async def _follow(self, url: str, headers: Mapping[str, str] | None) -> tuple[aiohttp.ClientResponse, str]:
-        for _ in range(MAX_REDIRECTS + 1):
+    async def _follow(self, url: str, headers: Mapping[str, str] | None) -> tuple[aiohttp.ClientResponse, str, int]:
+        for redirects in range(MAX_REDIRECTS + 1):
             target = self._checked(url)
             host = target.origin.authority
             response = await self._ask(target, headers)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or not location:
-                return response, host
+                return response, host, redirects
             response.close()
             url = _joined(url, location)
         raise LostError(f"{host}: more than {MAX_REDIRECTS} redirects", kind="redirects")

@@ -1,6 +1,7 @@
 """Inputs from URLs, over real sockets: guarded, bounded, fetched once, and known by what came."""
 
 import asyncio
+import hashlib
 import io
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pipeline.job import Job, PictureRequest, Stitch, job_key
 from pipeline.transport import DownloadTransport
 
 PATIENCE_S = 40.0
+CONDITIONS = ("If-None-Match", "If-Modified-Since")
 
 
 def picture(colour: str, kind: str = "PNG") -> bytes:
@@ -32,16 +34,24 @@ class Site:
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.asked: list[str] = []
+        #: Headers that a name is answered with, and what is asked of it; who lies says 304 whatever it is asked.
+        self.marks: dict[str, dict[str, str]] = {}
+        self.conditions: list[dict[str, str]] = []
+        self.liars: set[str] = set()
+        self.forgetful = False
         self.busy, self.busy_s = 0, 0.0
         self.released = asyncio.Event()
-        self.origin = ""
+        self.origin = self.led_to = ""
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         self.asked.append(name)
+        marks = self.marks.get(name, {})
+        if self._is_same(request, name, marks):
+            return web.Response(status=304, headers=marks)
         match name:
-            case "moved":
-                raise web.HTTPFound(request.query["to"])
+            case "moved" | "led" if to := request.query.get("to") or self.led_to:
+                raise web.HTTPFound(to)
             case "endless":
                 return await self._without_end(request, bytes(1_000_000), every_s=0)
             case "silent":
@@ -54,7 +64,13 @@ class Site:
                 raise web.HTTPServiceUnavailable
             case _ if name not in self.bodies:
                 raise web.HTTPNotFound
-        return web.Response(body=self.bodies[name], content_type="application/octet-stream")
+        return web.Response(body=self.bodies[name], content_type="application/octet-stream", headers=marks)
+
+    def _is_same(self, request: web.Request, name: str, marks: dict[str, str]) -> bool:
+        self.conditions.append({each: request.headers[each] for each in CONDITIONS if each in request.headers})
+        if self.forgetful or (name == "led" and self.led_to):
+            return False
+        return name in self.liars or any(value in marks.values() for value in self.conditions[-1].values())
 
     async def _without_end(self, request: web.Request, piece: bytes, *, every_s: float) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -183,6 +199,102 @@ async def test_what_comes_soon_is_not_told_of(site: Site, tmp_path: Path) -> Non
         found = await find(finder, f"{site.origin}/a")
     assert isinstance(found[f"{site.origin}/a"], Found)
     assert told == []
+
+
+async def rerun(site: Site, output: Path, name: str = "a") -> Seen | None:
+    """What another run finds at a name, with what is kept in the output folder."""
+    with Finder(Store(output), [site.origin.removeprefix("http://")]) as finder:
+        [seen] = (await find(finder, f"{site.origin}/{name}?sig=secret")).values()
+        return seen
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("marks", "condition"),
+    [
+        ({"ETag": '"1"'}, {"If-None-Match": '"1"'}),
+        ({"ETag": 'W/"1"', "Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"}, {"If-None-Match": 'W/"1"'}),
+        (
+            {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT"},
+            {"If-Modified-Since": "Wed, 21 Oct 2015 07:28:00 GMT"},
+        ),
+    ],
+)
+async def test_a_rerun_asks_whether_it_is_still_the_same(
+    site: Site, tmp_path: Path, marks: dict[str, str], condition: dict[str, str]
+) -> None:
+    site.bodies["a"], site.marks["a"] = picture("red"), marks
+    first, again = await rerun(site, tmp_path), await rerun(site, tmp_path)
+    assert isinstance(first, Found)
+    assert again == first
+    assert site.conditions == [{}, condition]
+    files = [path for path in (tmp_path / ".inputs").rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert not [path for path in files if b"secret" in path.read_bytes() or "secret" in path.name]
+
+
+async def test_other_bytes_are_another_input_whatever_they_are_marked_with(site: Site, tmp_path: Path) -> None:
+    site.bodies["a"], site.marks["a"] = picture("red"), {"ETag": '"1"'}
+    await rerun(site, tmp_path)
+    site.bodies["a"], site.marks["a"] = picture("blue"), {"ETag": '"2"'}
+    changed = await rerun(site, tmp_path)
+    assert isinstance(changed, Found)
+    assert changed.sha256 == digest(picture("blue"))
+    site.bodies["a"], site.forgetful = picture("green"), True  # marks all alike, and knows no conditions
+    alike = await rerun(site, tmp_path)
+    assert isinstance(alike, Found)
+    assert alike.sha256 == digest(picture("green"))
+    assert site.conditions == [{}, {"If-None-Match": '"1"'}, {"If-None-Match": '"2"'}]
+
+
+async def test_the_same_is_believed_of_nothing_that_is_not_kept(site: Site, tmp_path: Path) -> None:
+    site.liars.add("a")
+    seen = await rerun(site, tmp_path)
+    assert isinstance(seen, InputError)
+    assert "HTTP 304" in seen.message
+
+
+async def test_what_was_damaged_since_is_fetched_anew(site: Site, tmp_path: Path) -> None:
+    site.bodies["a"], site.marks["a"] = picture("red"), {"ETag": '"1"'}
+    first = await rerun(site, tmp_path)
+    assert isinstance(first, Found)
+    Store(tmp_path).path(first.sha256).write_bytes(picture("blue"))
+    assert await rerun(site, tmp_path) == first
+    [note] = (tmp_path / ".inputs" / "urls").iterdir()
+    note.write_bytes(note.read_bytes()[:-9])
+    assert await rerun(site, tmp_path) == first
+    assert site.conditions == [{}, {}, {}]
+
+
+async def test_the_same_as_something_else_is_fetched_anew(site: Site, tmp_path: Path) -> None:
+    """A 304 that names another mark speaks of another picture."""
+    site.bodies["a"], site.marks["a"] = picture("red"), {"ETag": '"1"'}
+    await rerun(site, tmp_path)
+    site.liars.add("a")
+    site.marks["a"] = {"ETag": '"2"'}
+    seen = await rerun(site, tmp_path)
+    assert isinstance(seen, InputError)
+    assert site.conditions == [{}, {"If-None-Match": '"1"'}, {}]
+
+
+async def test_marks_of_what_a_url_was_led_to_are_not_its_own(site: Site, tmp_path: Path) -> None:
+    site.bodies |= {"a": picture("red"), "b": picture("blue")}
+    site.marks |= {"a": {"ETag": '"1"'}, "b": {"ETag": '"1"'}}
+    for name in ("a", "b"):
+        site.led_to = f"{site.origin}/{name}"
+        seen = await rerun(site, tmp_path, "led")
+        assert isinstance(seen, Found)
+        assert seen.sha256 == digest(site.bodies[name])
+    assert site.conditions == [{}] * 4
+    site.bodies["led"], site.marks["led"], site.led_to = picture("red"), {"ETag": '"1"'}, ""
+    await rerun(site, tmp_path, "led")
+    site.led_to = f"{site.origin}/b"
+    seen = await rerun(site, tmp_path, "led")
+    assert isinstance(seen, Found)
+    assert seen.sha256 == digest(site.bodies["b"])
 
 
 async def test_private_addresses_are_not_reached_and_redirects_do_not_lead_there(site: Site, tmp_path: Path) -> None:
