@@ -96,11 +96,18 @@ def _as_json(made: Submitted, server: Server, options: RunOptions) -> dict[str, 
 
 
 def run_worker(
-    options: RunOptions, *, shards: int, until_done: bool, log_json: bool, log_file: Path | None, json: bool
+    options: RunOptions,
+    *,
+    shards: int,
+    until_done: bool,
+    outage_s: float,
+    log_json: bool,
+    log_file: Path | None,
+    json: bool,
 ) -> int:
     """Work until a signal asks to stop, or nothing is left."""
     server = server_of(str(getattr(options.ledger, "url", options.ledger)), options.output)
-    own = WorkerOptions(concurrency=options.concurrency, shards=shards, until_done=until_done)
+    own = WorkerOptions(concurrency=options.concurrency, shards=shards, until_done=until_done, outage_s=outage_s)
     with LogFile(log_file, SystemClock()) if log_file else nullcontext() as file:
         err = Console(stderr=True, highlight=False)
         options = speaking(options, err, quiet=False, log_json=log_json, file=file)

@@ -70,6 +70,10 @@ def worker(
     ] = None,
     shards: Annotated[int, typer.Option(min=1, max=16, metavar="N", help="Shards that are done at once.")] = 1,
     until_done: Annotated[bool, typer.Option("--until-done", help="End once nothing is left to do.")] = False,
+    outage: Annotated[
+        float,
+        typer.Option(min=1, metavar="SECONDS", help="With --until-done: end when the database was away for so long."),
+    ] = 900.0,
     env_file: EnvFile = None,
     log_format: LogAs = LogFormat.text,
     log_file: LogFile = None,
@@ -95,6 +99,7 @@ def worker(
         options,
         shards=shards,
         until_done=until_done,
+        outage_s=outage,
         log_json=log_format is LogFormat.json,
         log_file=log_file,
         json=json,

@@ -17,6 +17,7 @@ from pipeline.cli.tables import stdout_console, table
 from pipeline.errors import ExitCode
 from pipeline.fleet.engine import STALE_S
 from pipeline.fleet.excerpt import Settings
+from pipeline.fleet.outage import time_told
 from pipeline.ledger import JobState, Server
 from pipeline.ledger.postgres.board import PACE_S, BatchLine, Board, WorkerLine
 from pipeline.money import format_usd
@@ -91,7 +92,7 @@ def _workers(workers: list[WorkerLine]) -> list[list[str]]:
     return [
         [
             worker.signature,
-            _time(worker.up_s),
+            time_told(worker.up_s),
             f"{worker.seen_s:.0f} s ago" if worker.seen_s > STALE_S else "now",
             "silent: dead, asleep or cut off" if worker.seen_s > STALE_S else _does(worker.told),
         ]
@@ -105,13 +106,9 @@ def _does(told: dict[str, Any]) -> str:
         + (f", waits: {each['waiting']}" if each["waiting"] else "")
         for each in told.get("shards", [])
     ]
-    return "; ".join(shards) or ("ending" if told.get("ending") else "waits for a shard")
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if rests := told.get("rests"):
+        shards.append(f"rests for {time_told(rests['for_s'])}: {rests['why']}")
+    return plain("; ".join(shards)) or ("ending" if told.get("ending") else "waits for a shard")
 
 
 def _next(batches: list[BatchLine], workers: list[WorkerLine], words: str) -> str:

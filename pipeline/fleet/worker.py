@@ -14,6 +14,9 @@ import anyio.to_thread
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, LedgerBusyError, leading
 from pipeline.fleet.engine import STALE_S, Engine, hush
 from pipeline.fleet.excerpt import Settings, Work
+from pipeline.fleet.outage import Outage, time_told
+from pipeline.fleet.rest import Rest
+from pipeline.fleet.verdict import FATAL, FAULT_S, verdict_of
 from pipeline.ledger import Server, Share
 from pipeline.ledger.postgres import lives
 from pipeline.ledger.postgres.board import Board, Shard
@@ -25,13 +28,14 @@ from pipeline.runner import RunOptions, Stop, run_async
 SWEEP_S = 2.0
 #: Seconds between two times that a worker says what it does.
 TELL_S = 1.0
+#: Seconds that the database may be away before a worker that is to end some day ends: several restarts.
+OUTAGE_S = 900.0
 #: Runs of one shard that may break before it is given up: a bug, or rows that nobody foresaw.
 MAX_FAULTS = 5
-#: Seconds until a shard is begun again: after one that somebody else is at, after the budget was reached while some of
-#: it was on order, after a fault, and after the provider would not serve.
-_BUSY_S, _BUDGET_S, _FAULT_S, _OUTAGE_S = 5.0, 3.0, 10.0, 30.0
-#: What every shard would meet here, so that this worker ends; others may do better.
-_FATAL = {ExitCode.ACCOUNT, ExitCode.CONFIGURATION}
+#: Seconds until a shard is begun again that somebody else is at.
+BUSY_S = 5.0
+#: Seconds in which the engine answers, or is asked again; and in which it lets go of a worker that leaves.
+_ANSWER_S, _LEAVE_S = 30.0, 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +47,13 @@ class WorkerOptions:
             None.
         shards: How many are done at once.
         until_done: End once no shard is left, instead of waiting for more.
+        outage_s: With ``until_done``: end when the database was away for so long.
     """
 
     concurrency: int | None = None
     shards: int = 1
     until_done: bool = False
+    outage_s: float = OUTAGE_S
 
 
 @dataclass(slots=True)
@@ -57,16 +63,6 @@ class _Done:
     shards: int = 0
     stored: int = 0
     spent_microusd: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What becomes of a shard after a run of it; see ``Board.close_shard``."""
-
-    again_s: float | None
-    why: str
-    leaves: bool = False
-    fault: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +84,13 @@ class Worker:
     _id: str = field(default_factory=lambda: secrets.token_hex(16))
     _in_hand: dict[int, tuple[str, Callable[[], Snapshot]]] = field(default_factory=dict)
     _over: anyio.Event = field(default_factory=anyio.Event)
+    _rest: Rest = field(default_factory=Rest)
+    _outage: Outage = field(default_factory=Outage)
+    #: Set when no more shards are to be taken for now: a rest, or the end.
+    _pause: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Set while no shard is in hand.
+    _free: asyncio.Event = field(default_factory=asyncio.Event)
+    _at_work: int = 0
     _board: Board = field(init=False)
 
     async def work(self) -> ExitCode:
@@ -97,6 +100,7 @@ class Worker:
             ConfigurationError, StorageError, LedgerCorruptError, OutputError: The ledger cannot be used to begin with.
         """
         hush()
+        self._free.set()
         self._board = await anyio.to_thread.run_sync(Board, self.server)
         self._say(f"working for {self.server}; pictures go to {self.server.folder} (Ctrl-C ends it)")
         try:
@@ -106,9 +110,9 @@ class Worker:
                 group.start_soon(self._tell)
                 group.start_soon(self._obey)
                 await self._over.wait()
-                serving.cancel()  # once: the engine sees the shards in hand through, and then ends
-                with suppress(asyncio.CancelledError):
-                    await serving
+                await self._free.wait()  # what is in hand is seen through
+                await asyncio.wait({serving}, timeout=_LEAVE_S)  # the engine waits long for a database that is away
+                serving.cancel()
                 group.cancel_scope.cancel()
             with suppress(FluxbatchError):
                 await self._ask(self._board.leave, self._id)
@@ -122,36 +126,62 @@ class Worker:
         if not self._over.is_set():
             self._code = code
             self._over.set()
+            self._pause.set()
 
     async def _obey(self) -> None:
         await self.stop.gently()
         self._end(ExitCode.OK)
 
     async def _serve(self, engine: Engine) -> None:
-        """Take shards; the engine may give up over an outage, and is begun again."""
-        while True:
-            try:
-                await engine.serve(name=lives.signature("fleet worker"), shards=self.options.shards)
-            except Exception as error:  # noqa: BLE001 - whatever it is, shards are waiting
-                self._say(f"the queue stopped: {error}; trying again")
-            await asyncio.sleep(SWEEP_S)
+        """Take shards until the end; what is in the way is waited out without one."""
+        while not self._over.is_set():
+            await self._take(engine)
+            with anyio.move_on_after(self._rest.left_s(anyio.current_time()) or SWEEP_S):
+                await self._over.wait()
+
+    async def _take(self, engine: Engine) -> None:
+        """Take shards until a rest or the end is due; the engine may give up over an outage before."""
+        self._pause = asyncio.Event()
+        serving = asyncio.create_task(engine.serve(name=lives.signature("fleet worker"), shards=self.options.shards))
+        pausing = asyncio.create_task(self._pause.wait())
+        try:
+            await asyncio.wait({serving, pausing}, return_when=asyncio.FIRST_COMPLETED)
+            serving.cancel()  # once: the engine sees the shards in hand through, and then ends
+            with suppress(asyncio.CancelledError):
+                await serving
+        except Exception as error:  # noqa: BLE001 - whatever it is, shards are waiting
+            self._say(f"the queue stopped: {error}; trying again")
+        finally:
+            pausing.cancel()
 
     async def _sweep(self, engine: Engine) -> None:
         """See that every shard is queued, and that none stays with the dead; nothing ends this."""
         silent_until = 0.0
         while True:
             try:
-                if anyio.current_time() >= silent_until:
-                    await engine.revive()
-                await engine.fill()
-                if self.options.until_done and not await self._ask(self._board.is_anything_left):
-                    self._end(ExitCode.OK)
+                anything_left = await self._ask(self._board.is_anything_left)
+                with anyio.fail_after(_ANSWER_S):
+                    if anyio.current_time() >= silent_until:
+                        await engine.revive()
+                    await engine.fill()
             except Exception as error:  # noqa: BLE001 - an outage, or a bug: either way it is tried again
-                if anyio.current_time() >= silent_until:
-                    self._say(f"the database does not answer: {error}; trying again")
                 # Nobody could be heard of meanwhile: that they were silent says nothing.
                 silent_until = anyio.current_time() + 2 * STALE_S
+                self._miss(error)
+            else:
+                self._say(self._outage.over(now=anyio.current_time()))
+                if self.options.until_done and not anything_left:
+                    self._end(ExitCode.OK)
             await anyio.sleep(SWEEP_S)
+
+    def _miss(self, error: Exception) -> None:
+        """The database gave no answer: go on, or see that there is no end to it."""
+        now = anyio.current_time()
+        self._say(self._outage.lasts(str(error) or type(error).__name__, now=now))
+        if self.options.until_done and self._outage.lasted_s(now) >= self.options.outage_s:
+            away = time_told(self._outage.lasted_s(now))
+            self._say(f"leaving: the database has been away for {away}; what is left is for the next worker")
+            self._end(ExitCode.STORAGE)
 
     async def _tell(self) -> None:
         """Say on the board what this worker does."""
@@ -174,12 +204,29 @@ class Worker:
                     "waiting": now.waiting,
                 }
             )
-        return {"shards": shards, "done": self.done.shards, "stored": self.done.stored, "ending": self._over.is_set()}
+        left_s = self._rest.left_s(anyio.current_time())
+        return {
+            "shards": shards,
+            "done": self.done.shards,
+            "stored": self.done.stored,
+            "rests": {"for_s": round(left_s, 1), "why": self._rest.why} if left_s else None,
+            "ending": self._over.is_set(),
+        }
 
     async def _do(self, number: int) -> None:
         """Do one shard, as the engine hands it out: perhaps one that somebody else is at, or has done."""
-        if self._over.is_set():
-            return  # another worker's sweep will find it
+        if self._over.is_set() or self._rest.is_on(anyio.current_time()):
+            return  # a sweep will find it, for whoever takes shards then
+        self._at_work += 1
+        self._free.clear()
+        try:
+            await self._do_now(number)
+        finally:
+            self._at_work -= 1
+            if not self._at_work:
+                self._free.set()
+
+    async def _do_now(self, number: int) -> None:
         shard = await self._ask(self._board.shard, number)
         if shard is None:
             return
@@ -188,13 +235,13 @@ class Worker:
         try:
             summary = await self._run(shard, settings, name)
         except LedgerBusyError as error:
-            await self._put_off(shard, name, error, again_s=_BUSY_S, fault=False)
+            await self._put_off(shard, name, error, again_s=BUSY_S, fault=False)
         except FluxbatchError as error:
-            await self._put_off(shard, name, error, again_s=_FAULT_S, fault=error.exit_code is ExitCode.BUG)
-            if isinstance(error, ConfigurationError) or error.exit_code in _FATAL:
+            await self._put_off(shard, name, error, again_s=FAULT_S, fault=error.exit_code is ExitCode.BUG)
+            if isinstance(error, ConfigurationError) or error.exit_code in FATAL:
                 self._end(error.exit_code)
         except Exception as error:  # noqa: BLE001 - a bug must not end what other shards can do
-            await self._put_off(shard, name, error, again_s=_FAULT_S, fault=True)
+            await self._put_off(shard, name, error, again_s=FAULT_S, fault=True)
         else:
             await self._close(name, summary)
         finally:
@@ -225,7 +272,11 @@ class Worker:
         self.done.stored += summary.stored
         self.done.spent_microusd += summary.spend_microusd
         self._say(f"{name}: {summary.stored:,} stored, {_rest(summary)}{summary.elapsed_s:.0f} s")
-        verdict = await self._verdict(summary)
+        if self._rest.after(summary, now=anyio.current_time()):
+            self._pause.set()
+            self._say(f"resting for {self._rest.left_s(anyio.current_time()):.0f} s: {self._rest.why}")
+        on_order = await self._ask(self._board.on_order, summary.run_id) if ExitCode.BUDGET in summary.causes else 0
+        verdict = verdict_of(summary, on_order_microusd=on_order)
         close = partial(
             self._board.close_shard,
             again_s=verdict.again_s,
@@ -235,24 +286,10 @@ class Worker:
         )
         with suppress(FluxbatchError):  # then it is begun again, and found done
             await self._ask(close, summary.run_id)
-        fatal = _FATAL.intersection(summary.causes)
+        fatal = FATAL.intersection(summary.causes)
         if fatal:
             self._say(f"leaving: {verdict.why}")
-            self._end(fatal.pop())
-
-    async def _verdict(self, summary: Summary) -> _Verdict:
-        """What becomes of a shard that was run."""
-        causes, why = summary.causes, "; ".join(summary.notes[: len(summary.causes)])
-        if ExitCode.BUDGET in causes:
-            on_order = await self._ask(self._board.on_order, summary.run_id)
-            return _Verdict(_BUDGET_S if on_order else None, why, leaves=True)
-        if ExitCode.TEMPORARY in causes:
-            return _Verdict(0.0, why)
-        if ExitCode.UNAVAILABLE in causes or _FATAL.intersection(causes):
-            return _Verdict(_OUTAGE_S, why)
-        if causes:
-            return _Verdict(_FAULT_S, why, fault=ExitCode.BUG in causes)
-        return _Verdict(None, "")
+            self._end(next(iter(fatal)))
 
     async def _put_off(self, shard: Shard, name: str, error: Exception, *, again_s: float, fault: bool) -> None:
         given_up = fault and shard.faults + 1 >= MAX_FAULTS
@@ -264,7 +301,7 @@ class Worker:
             await self._ask(put_off)
 
     def _say(self, text: str, *, quietly: bool = False) -> None:
-        if not quietly:
+        if text and not quietly:
             self.run_options.notice(Notice.of(EventName.NOTICE, text))
 
     async def _ask(self, question: Callable[..., Any], *values: Any) -> Any:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from pipeline.errors import ExitCode
-from pipeline.fleet import Submitted, Worker, WorkerOptions, submit, worker
+from pipeline.fleet import Submitted, Worker, WorkerOptions, submit, verdict, worker
 from pipeline.fleet.engine import Engine
 from pipeline.ledger import Finding, JobState, Ledger, Policy, Row, Server
 from pipeline.ledger.postgres.board import Board
@@ -93,8 +93,10 @@ async def fleet_with(database: str, folder: Path, **settings: Any) -> AsyncItera
 
 @pytest.fixture
 async def fleet(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
-    for name in ("SWEEP_S", "_BUSY_S", "_BUDGET_S", "_FAULT_S", "_OUTAGE_S"):
-        monkeypatch.setattr(worker, name, 0.2)
+    for module, name in ((worker, "SWEEP_S"), (worker, "BUSY_S"), (worker, "FAULT_S"), (verdict, "FAULT_S")):
+        monkeypatch.setattr(module, name, 0.2)
+    for name in ("BUDGET_S", "KEY_S"):
+        monkeypatch.setattr(verdict, name, 0.2)
     async with fleet_with(database, tmp_path) as made:
         yield made
 
