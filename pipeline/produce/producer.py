@@ -15,6 +15,7 @@ from pipeline.ledger import CapReached, HeldForPerson, InOtherHands, Reservation
 from pipeline.produce.counters import Counter, Counters
 from pipeline.produce.halt import Cause, Halt
 from pipeline.produce.judge import Errand, Judge
+from pipeline.produce.memory import memory_for
 from pipeline.produce.pace import Lane, Lesson, Start, back_off_s
 from pipeline.produce.partners import Book, Darkroom, Delivery, Desk, Order, Seller, Terms
 from pipeline.produce.walls import larger, out_of_budget
@@ -132,7 +133,8 @@ class Producer:
         model = errand.request.model
         while (counter := self.counters.serving(model)) is not None:
             errand.turn_to(counter)
-            hindrance = await self._attempt(errand, counter)
+            async with memory_for(errand, self._darkroom, self._halt) as there_is_room:
+                hindrance = await self._attempt(errand, counter) if there_is_room else None
             if hindrance is None or self._halt.called:
                 return
             if isinstance(hindrance, _AtOnce):
@@ -152,21 +154,7 @@ class Producer:
         self._in_other_hands -= 1
 
     async def _attempt(self, errand: Errand, counter: Counter) -> ProviderError | InOtherHands | _AtOnce | None:
-        """Send one request, given room and leave; what to try again after, or None when there is no more to do."""
-        if self._darkroom is None or not errand.ready:
-            return await self._attempt_in_room(errand, counter)
-        taken = False
-        with self._halt.interruptible():
-            await self._darkroom.take(errand.ready)
-            taken = True
-        if not taken:
-            return None
-        try:
-            return await self._attempt_in_room(errand, counter)
-        finally:
-            self._darkroom.give(errand.ready)
-
-    async def _attempt_in_room(self, errand: Errand, counter: Counter) -> ProviderError | InOtherHands | _AtOnce | None:
+        """Send one request, if leave is given; what to try again after, or None when there is no more to do."""
         lane = counter.lane(errand.request.model)
         start = await self._leave(lane, counter.seller, errand.request.model)
         if start is None:
