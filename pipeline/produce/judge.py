@@ -7,6 +7,7 @@ from pipeline.clock import Clock
 from pipeline.errors import ExitCode
 from pipeline.inputs.darkroom import ReadyInput
 from pipeline.job import PictureRequest
+from pipeline.money import format_usd
 from pipeline.produce.counters import Counter, Counters
 from pipeline.produce.pace import LONGEST_BACK_OFF_S, PASSING_COST, THROTTLED_COST, Start
 from pipeline.produce.partners import Order, Terms
@@ -46,6 +47,7 @@ class Judge:
 
     def __init__(self, counters: Counters, terms: Terms, *, clock: Clock) -> None:
         self.notes: list[str] = []
+        self._dearer: set[tuple[str, str]] = set()
         self._counters = counters
         self._terms = terms
         self._clock = clock
@@ -107,6 +109,16 @@ class Judge:
     def bounded(self, asked_s: float | None) -> float | None:
         """The wait a provider asks for, no longer than a job may wait on it."""
         return None if asked_s is None else min(asked_s, self._terms.max_throttle_s)
+
+    def priced(self, name: str, model: str, cost_microusd: int | None, *, counted: int) -> None:
+        """Take what a provider says that a picture costs: a budget that counts less is no wall, which is told once."""
+        if cost_microusd is None or cost_microusd <= counted or (name, model) in self._dearer:
+            return
+        self._dearer.add((name, model))
+        self.notes.append(
+            f"{name} says that a picture of {model} costs ${format_usd(cost_microusd)}, and budgets count"
+            f" ${format_usd(counted)}: state the most that one may come to, in prices"
+        )
 
     def _refuse_model(self, counter: Counter, model: str, fault: ProviderError) -> None:
         if not counter.refuse(model):

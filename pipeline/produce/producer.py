@@ -263,6 +263,7 @@ class Producer:
         if not isinstance(answer, Ticket):
             return answer
         assert seller.desk is not None, "who gives tickets takes them"  # noqa: S101
+        self._judge.priced(seller.name, request.model, answer.cost_microusd, counted=reservation.price_microusd)
         with anyio.CancelScope(shield=True):
             await self._book.submit(
                 reservation, task=answer.task, polling_url=answer.polling_url, submitted_at=answer.submitted_at

@@ -35,6 +35,9 @@ UNHEARD_OF = 4
 #: And for how long it must have been known to us, in seconds: a task given up is never asked after again, paid or not.
 UNHEARD_OF_S = 30.0
 
+_MICROUSD_A_CREDIT = 10_000
+#: More than any picture costs; what says more says nothing.
+_MOST_CREDITS = 1_000_000
 _MODERATED = frozenset({"request moderated", "content moderated"})
 
 
@@ -58,11 +61,13 @@ class Ticket:
         task: The provider's number for it.
         polling_url: Where it is asked after.
         submitted_at: When it was taken, in seconds since 1970.
+        cost_microusd: What the provider says that it costs, in micro-dollars; None where it does not say.
     """
 
     task: str
     polling_url: str
     submitted_at: float
+    cost_microusd: int | None = None
 
 
 class TaskClient:
@@ -115,7 +120,12 @@ class TaskClient:
         if not 200 <= response.status < 300 or not _is_task(task):
             kind = "" if document or response.complete else "incomplete"
             raise classify(response, wall=now, kind=kind, own_rules=self._rules)
-        return Ticket(task=task, polling_url=self._polling_url(document, task), submitted_at=now)
+        return Ticket(
+            task=task,
+            polling_url=self._polling_url(document, task),
+            submitted_at=now,
+            cost_microusd=_cost(document.get("cost")),
+        )
 
     async def _post(self, request: PictureRequest, images: Sequence[InputImage], timeouts: ApiTimeouts) -> ApiResponse:
         path = f"/{request.model}"
@@ -223,6 +233,13 @@ def _document(response: ApiResponse) -> dict[str, Any]:
 def _status(document: Mapping[str, Any]) -> str:
     status = document.get("status")
     return status.strip().lower() if isinstance(status, str) else ""
+
+
+def _cost(credit: object) -> int | None:
+    """Micro-dollars of the vendor's credits, of which 100 are a dollar (docs.bfl.ai/quick_start/pricing)."""
+    if isinstance(credit, bool) or not isinstance(credit, int | float) or not 0 <= credit <= _MOST_CREDITS:
+        return None
+    return round(credit * _MICROUSD_A_CREDIT)
 
 
 def _is_task(task: object) -> TypeGuard[str]:

@@ -20,6 +20,7 @@ from pipeline.simulator.wire import REQUEST_ID, Wire, hand_over
 
 #: Tasks kept for asking after, so that memory stays bounded.
 _KEPT_TASKS = 100_000
+_MICROUSD_A_CREDIT = 10_000
 #: How long a task with the fault ``task_slow`` takes, in seconds.
 SLOW_S = 3.0
 _ENDS = {
@@ -105,7 +106,11 @@ class Tasks:
             raise RefusalError(502, "Bad Gateway") if fault == "overload_502" else refusal_for(fault)
         making.account.require(price)
         number, task = self._take(request, order, price, sitters)
-        answer = {"id": number, "polling_url": f"{request.url.origin()}/v1/get_result?id={number}"}
+        answer = {
+            "id": number,
+            "polling_url": f"{request.url.origin()}/v1/get_result?id={number}",
+            "cost": price / _MICROUSD_A_CREDIT,
+        }
         spoilt = making.plan.pick(Stage.AFTER_CHARGE, order.markers, order.prompt)
         if spoilt is not None:
             assert task.charge is not None or task.end != "Ready", "a picture is charged"  # noqa: S101

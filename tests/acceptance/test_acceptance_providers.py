@@ -157,6 +157,20 @@ async def test_the_vendors_limits_on_active_tasks_only_slow_a_run(workspace: Wor
     assert (vendor.bill.pictures, spent_usd(workspace)) == (16, "1.280")
 
 
+async def test_a_vendor_that_charges_more_than_budgets_count_is_told_of_once(
+    workspace: Workspace, simulate: Simulate
+) -> None:
+    """Flux 2 costs by the megapixel there; a price that somebody stated may be too low, and the budget then no wall."""
+    vendor = await simulate(prices_microusd={"flux-2-pro": 45_000, "flux-kontext-pro": 40_000})
+    point(workspace, bfl=vendor)
+    jobs = [*([f"Ship {number}", "1:1", "flux-2-pro"] for number in range(3)), ["Boat", "1:1", "flux-kontext-pro"]]
+    provider = {"profile": "bfl", "prices": {"flux-2-pro": 0.03}}
+    ended = await workspace.run(workspace.manifest(*jobs, provider=provider))
+    assert (ended.code, ended.json["stored"]) == (0, 4), ended.err
+    told = "bfl says that a picture of flux-2-pro costs $0.045, and budgets count $0.030"
+    assert (ended.err.count(told), ended.err.count("bfl says")) == (1, 1)
+
+
 async def test_the_simulator_has_the_vendors_limits_when_told_to(workspace: Workspace) -> None:
     words = ("simulate", "--port", "0", "--latency", "60", "--spread", "0", "--vendor-limits")
     with anyio.fail_after(PATIENCE_S):

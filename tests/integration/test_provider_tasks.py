@@ -26,7 +26,7 @@ from pipeline.provider import (
     Ticket,
     UnreachableError,
 )
-from pipeline.provider.tasks import PATIENCE_S
+from pipeline.provider.tasks import PATIENCE_S, _cost
 from pipeline.ratio import Ratio
 from pipeline.simulator import Simulator, SimulatorSettings
 from pipeline.transport import ApiTransport, TaskTransport
@@ -166,6 +166,19 @@ async def test_more_than_the_active_tasks_of_a_model_are_throttled() -> None:
         await client.buy(asked(), first_byte_s=10)
         with pytest.raises(ThrottledError):
             await client.buy(asked(), first_byte_s=10)
+
+
+async def test_what_the_vendor_says_that_it_costs_is_known_at_once() -> None:
+    async with vendor(prices_microusd={"flux-2-pro": 45_000}) as (client, _):
+        assert (await client.buy(asked(), first_byte_s=10)).cost_microusd == 45_000
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [(4.5, 45_000), (3, 30_000), (0, 0), (None, None), ("4", None), (True, None), (-1, None), (float("nan"), None)],
+)
+def test_a_cost_is_a_number_of_credits_or_not_known(said: object, cost: int | None) -> None:
+    assert _cost(said) == cost
 
 
 async def test_a_wrong_key_is_refused_and_a_task_stays_as_it_was() -> None:
