@@ -39,6 +39,7 @@ class Flight:
             received: Bytes of it in hand.
             total: How many it has; None where nobody said.
         """
+        self._backlog.received_bytes += max(0, received - self._received)
         self._received = received
         if not self._early:
             return
@@ -97,6 +98,7 @@ class Backlog:
                 ``HANDFUL``, when None.
         """
         self.usual_bytes = math.inf
+        self.received_bytes = 0  # of all pictures, over all tries
         self._limit_s = window_s * DRAIN_SHARE
         self._longest_making_s = window_s * MAKING_SHARE
         self._clock = clock

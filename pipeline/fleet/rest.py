@@ -29,10 +29,11 @@ class Rest:
     def after(self, summary: Summary, *, now: float) -> bool:
         """Hear what a run of a shard came to; whether that is a reason to rest.
 
-        Rests grow while nothing comes of it: a shard that brings pictures makes the next one the first again. What
-        other shards meet that were in hand meanwhile is the same trouble.
+        Rests grow while nothing comes of it: a shard that brings pictures makes the next one the first again, and so
+        does one that leaves some to be fetched, for these do not wait. What other shards meet that were in hand
+        meanwhile is the same trouble.
         """
-        if summary.stored:
+        if summary.stored or summary.unfetched:
             self._in_a_row = 0
         trouble = trouble_of(summary)
         if not trouble:
@@ -62,6 +63,8 @@ def trouble_of(summary: Summary) -> str:
         return summary.notes[summary.causes.index(ExitCode.UNAVAILABLE)]
     if summary.unknown_microusd:
         return f"answers were lost: ${format_usd(summary.unknown_microusd)} may have been billed"
+    if summary.unfetched:
+        return f"{counted(summary.unfetched, 'picture')} paid for and not to be fetched from here"
     gone = summary.lost + summary.spoiled
     if gone and not summary.stored:
         return f"{counted(gone, 'picture')} paid for and not to be had"

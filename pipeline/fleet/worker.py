@@ -14,6 +14,7 @@ import anyio.to_thread
 from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, LedgerBusyError, leading
 from pipeline.fleet.engine import STALE_S, Engine, hush
 from pipeline.fleet.excerpt import Settings, Work
+from pipeline.fleet.handing import NOTHING_S, NOTHING_SENT_S, Patience
 from pipeline.fleet.outage import Outage, time_told
 from pipeline.fleet.rest import Rest
 from pipeline.fleet.verdict import FATAL, FAULT_S, verdict_of
@@ -249,7 +250,8 @@ class Worker:
 
     async def _run(self, shard: Shard, settings: Settings, name: str) -> Summary:
         work = Work.model_validate_json(shard.work)
-        ceiling = self.options.concurrency
+        ceiling, stop = self.options.concurrency, Stop()
+        patience = Patience(NOTHING_S if settings.store is None else NOTHING_SENT_S)
         options = replace(
             self.run_options,
             output=self.server.folder / settings.output,
@@ -257,15 +259,33 @@ class Worker:
             share=Share(shard=shard.id),
             policy=work.policy,
             concurrency=None if ceiling is None else max(1, ceiling // self.options.shards),
-            stop=self.stop,
-            watch=partial(self._watch, shard.id, name),
+            stop=stop,
+            watch=partial(self._watch, shard.id, name, stop, patience),
         )
         self._say(f"{name}: {len(work.jobs):,} jobs", quietly=True)
-        return await run_async(settings.excerpt(work.jobs), options)
+        passing_on = asyncio.create_task(self._pass_on(stop))
+        try:
+            return await run_async(settings.excerpt(work.jobs), options)
+        finally:
+            passing_on.cancel()
 
-    async def _watch(self, shard: int, name: str, snapshot: Callable[[], Snapshot]) -> None:
+    async def _pass_on(self, stop: Stop) -> None:
+        """A worker that is asked to end asks its runs."""
+        await self.stop.gently()
+        stop.ask(self.stop.reason)
+        await self.stop.at_once()
+        stop.ask(self.stop.reason)
+
+    async def _watch(
+        self, shard: int, name: str, stop: Stop, patience: Patience, snapshot: Callable[[], Snapshot]
+    ) -> None:
+        """Let others see how far a run is, and have what it waits for in vain."""
         self._in_hand[shard] = name, snapshot
-        await anyio.sleep_forever()
+        while not patience.is_over(snapshot(), now=anyio.current_time()):  # noqa: ASYNC110 - time alone may end it
+            await anyio.sleep(TELL_S)
+        self._say(f"{name}: nothing comes of {snapshot().queued:,} paid for: left to others")
+        for _ in ("gently", "at once"):
+            stop.ask("its worker: pictures do not come here")
 
     async def _close(self, name: str, summary: Summary) -> None:
         self.done.shards += 1

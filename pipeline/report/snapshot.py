@@ -16,6 +16,7 @@ class Snapshot:
         budget_left_microusd: What the manifest's own budget still allows, or None without one.
         waiting: Why less happens than could, in words; None when nothing holds it up.
         stopping: Buying has stopped; what is paid is still fetched.
+        received_bytes: Of pictures, over all tries.
     """
 
     elapsed_s: float
@@ -32,6 +33,7 @@ class Snapshot:
     budget_microusd: int | None
     waiting: str | None
     stopping: bool
+    received_bytes: int = 0
 
     @property
     def settled(self) -> int:

@@ -23,6 +23,7 @@ class Count:
     in_flight: int = 0
     queued: int = 0
     spent_microusd: int = 0
+    received_bytes: int = 0
     waiting: str | None = None
     finished: bool = False
 
@@ -38,6 +39,7 @@ class Count:
             in_flight=self.in_flight + other.in_flight,
             queued=self.queued + other.queued,
             spent_microusd=self.spent_microusd + other.spent_microusd,
+            received_bytes=self.received_bytes + other.received_bytes,
             waiting=self.waiting or other.waiting,
             finished=self.finished or other.finished,
         )

@@ -199,6 +199,7 @@ class Shift:
             in_flight=producer.in_flight,
             queued=max(0, self._backlog.outstanding - producer.in_flight),
             spent_microusd=producer.spent_microusd,
+            received_bytes=self._backlog.received_bytes,
             waiting=producer.waiting or self._backlog.waiting,
             finished=planner.finished,
         )

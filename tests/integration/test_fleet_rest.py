@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import psycopg
+import pytest
 
 from pipeline.errors import ExitCode
-from pipeline.fleet import Worker
+from pipeline.fleet import Worker, worker
 from pipeline.ledger.postgres.board import Board
 from pipeline.runner import Stop
 from tests.acceptance.stage import until
@@ -23,15 +24,15 @@ __all__ = ["fleet"]  # the fixture
 class Attended:
     """A worker under way, and what it has told and come to."""
 
-    def __init__(self, worker: Worker, stop: Stop) -> None:
+    def __init__(self, made: Worker, stop: Stop) -> None:
         self.stop = stop
         self.told: list[str] = []
         self.code: ExitCode | None = None
-        worker.run_options = replace(worker.run_options, notice=self.told.append)
-        self._worker = worker
+        made.run_options = replace(made.run_options, notice=self.told.append)
+        self.worker = made
 
     async def work(self) -> None:
-        self.code = await self._worker.work()
+        self.code = await self.worker.work()
 
     def says(self, words: str) -> bool:
         return any(words in line for line in self.told)
@@ -49,20 +50,23 @@ async def at_work(fleet: Fleet, *workers: Attended) -> AsyncIterator[None]:
 def unreaching(fleet: Fleet, **given: Any) -> Attended:
     """One whose provider cannot be reached: nobody listens there."""
     stop = Stop()
-    worker = fleet.worker(stop=stop, **given)
+    made = fleet.worker(stop=stop, **given)
     environment = dict(fleet.options.environment) | {"FLUXBATCH_BASE_URL": "http://127.0.0.1:1/v1"}
-    worker.run_options = replace(worker.run_options, environment=environment)
-    return Attended(worker, stop)
+    made.run_options = replace(made.run_options, environment=environment)
+    return Attended(made, stop)
 
 
-async def test_who_cannot_reach_the_provider_rests_and_another_does_the_work(fleet: Fleet) -> None:
+async def test_who_cannot_reach_the_provider_rests_and_another_does_the_work(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_LEAVE_S", 600.0)  # a signal ends a rest by itself
     await fleet.submit(*pictures(8), size=2)
     lonely = unreaching(fleet, until_done=False)
-    lonely._worker._rest.shortest_s = 300.0
+    lonely.worker._rest.shortest_s = 300.0
     async with at_work(fleet, lonely):
         await until(lambda: lonely.says("resting for 300 s"))
         with closing(Board(fleet.server)) as board:
-            await until(lambda: any(worker.told.get("rests") for worker in board.workers()))
+            await until(lambda: any(each.told.get("rests") for each in board.workers()))
             [line] = board.workers()
             assert line.told["rests"]["for_s"] > 100.0
             assert "cannot be reached" in line.told["rests"]["why"]
@@ -79,13 +83,13 @@ async def test_who_cannot_reach_the_provider_rests_and_another_does_the_work(fle
 async def test_a_rest_ends_by_itself_and_the_next_is_longer(fleet: Fleet) -> None:
     await fleet.submit("One")
     lonely = unreaching(fleet)
-    lonely._worker._rest.shortest_s = 0.6
+    lonely.worker._rest.shortest_s = 0.6
     async with at_work(fleet, lonely):
         await until(lambda: sum("resting" in each for each in lonely.told) == 2)
         lonely.stop.ask("SIGTERM")
     rests = [line.partition(": ")[0] for line in lonely.told if "resting" in line]
     assert rests == ["resting for 1 s", "resting for 1 s"]  # of 0.6 and 1.2
-    assert lonely._worker._rest._in_a_row == 2
+    assert lonely.worker._rest._in_a_row == 2
 
 
 async def test_whoever_is_to_end_ends_when_the_database_stays_away_and_others_wait_for_it(
@@ -94,7 +98,7 @@ async def test_whoever_is_to_end_ends_when_the_database_stays_away_and_others_wa
     await fleet.submit("One")
     ending, staying, leaving = (unreaching(fleet, until_done=only, outage_s=2.0) for only in (True, False, False))
     for each in (ending, staying, leaving):
-        each._worker._rest.shortest_s = 300.0
+        each.worker._rest.shortest_s = 300.0
     async with at_work(fleet, ending, staying, leaving):
         await until(lambda: all(each.says("resting") for each in (ending, staying, leaving)))
         await anyio.to_thread.run_sync(database_server.stop)

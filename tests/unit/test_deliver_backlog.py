@@ -293,3 +293,15 @@ async def test_it_says_why_nothing_is_admitted(clock: FakeClock) -> None:
             assert books.waiting == "downloads are slow: 1 picture bought or on order and not fetched"
             books.release()
             assert books.waiting is None
+
+
+def test_whatever_comes_of_pictures_is_counted_over_all_tries(clock: FakeClock) -> None:
+    one = backlog(clock)
+    for early in (True, False):
+        one.adopt()
+        flight = one.started(early=early)
+        for received in (100, 300, 50):  # the last: a try begins anew
+            flight.progress(received, 1000)
+        flight.progress(250, None)
+        one.finished(flight)
+    assert one.received_bytes == 2 * (300 + 200)

@@ -3,10 +3,11 @@
 import pytest
 
 from pipeline.errors import ExitCode
+from pipeline.fleet.handing import Patience
 from pipeline.fleet.outage import Outage, time_told
 from pipeline.fleet.rest import Rest
 from pipeline.fleet.verdict import verdict_of
-from tests.unit.report_samples import summary
+from tests.unit.report_samples import snapshot, summary
 
 UNREACHED = {"causes": (ExitCode.UNAVAILABLE,), "notes": ("Stopped: no connection",), "stored": 0}
 
@@ -47,6 +48,7 @@ def test_what_shards_in_hand_meet_meanwhile_is_the_same_trouble() -> None:
         ({"stored": 9, "failed": 3, "lost": 1, "causes": (ExitCode.BUDGET,), "notes": ("Stopped: budget",)}, ""),
         ({"stored": 0, "unknown": 4}, ""),  # another's, held before
         ({"stored": 9, "unknown": 1, "unknown_microusd": 35_000}, "answers were lost: $0.035 may have been billed"),
+        ({"stored": 9, "lost": 2, "unfetched": 2}, "2 pictures paid for and not to be fetched from here"),
         ({"stored": 0, "lost": 1, "spoiled": 1}, "2 pictures paid for and not to be had"),
         ({"causes": (ExitCode.BUDGET, ExitCode.UNAVAILABLE), "notes": ("one", "other")}, "other"),
     ],
@@ -99,3 +101,19 @@ def test_an_outage_is_told_of_at_once_and_then_ever_more_seldom() -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(4.6, "5 s"), (89, "89 s"), (90, "2 min"), (5400, "1.5 h")])
 def test_a_length_of_time_is_told(seconds: float, told: str) -> None:
     assert time_told(seconds) == told
+
+
+def test_what_nothing_comes_of_is_left_to_others_and_never_while_a_request_is_under_way() -> None:
+    patience = Patience(30.0)
+    waits: dict[str, int] = {"stored": 4, "in_flight": 0, "queued": 2, "received_bytes": 900}
+    steps: list[tuple[float, dict[str, int], bool]] = [
+        (0, waits | {"in_flight": 1}, False),
+        (100, waits | {"in_flight": 1}, False),
+        (129, waits, False),
+        (140, waits | {"received_bytes": 901}, False),  # slowly, but it comes
+        (169, waits | {"received_bytes": 901}, False),
+        (170, waits | {"received_bytes": 901, "queued": 0}, False),
+        (199, waits | {"received_bytes": 901}, False),
+        (200, waits | {"received_bytes": 901}, True),
+    ]
+    assert [patience.is_over(snapshot(**run), now=now) for now, run, _ in steps] == [over for *_, over in steps]
