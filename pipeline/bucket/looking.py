@@ -1,7 +1,7 @@
 """Looking at many pictures in buckets from code that blocks, such as a ledger being verified."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, islice
 
@@ -32,18 +32,26 @@ class Look:
     size_bytes: int
 
 
-def look_at(wanted: Iterable[Look]) -> Iterator[tuple[Look, bool | None]]:
+def look_at(
+    wanted: Iterable[Look], *, endpoint: Callable[[str], str | None] = lambda _: None
+) -> Iterator[tuple[Look, bool | None]]:
     """Ask for each whether it is the one that was stored; None where nothing is. Blocks; never inside an event loop.
 
-    The server is the one that the environment and the client's own settings name.
+    Args:
+        endpoint: The server of what is recorded so; None: the one that the environment and the client's own settings
+            name.
 
     Raises:
         FluxbatchError: As ``Bucket.check``: then nothing is known of it or any further.
     """
     looks = iter(wanted)
     while chunk := list(islice(looks, _CHUNK)):
-        for bucket, group in groupby(chunk, lambda look: BucketAddress.holding(look.recorded)[0]):
+        for bucket, group in groupby(chunk, lambda look: _bucket(look.recorded, endpoint)):
             yield from anyio.run(partial(_look, bucket, list(group)))
+
+
+def _bucket(recorded: str, endpoint: Callable[[str], str | None]) -> BucketAddress:
+    return replace(BucketAddress.holding(recorded)[0], endpoint=endpoint(recorded))
 
 
 async def _look(address: BucketAddress, looks: Sequence[Look]) -> list[tuple[Look, bool | None]]:

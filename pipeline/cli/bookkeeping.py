@@ -8,11 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from pipeline.catalog import models, profiles
 from pipeline.cli.plain import plain
 from pipeline.cli.tables import say, stdout_console, table
 from pipeline.clock import SystemClock
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, UsageError
 from pipeline.ledger import (
     Address,
     BatchStatus,
@@ -25,6 +27,7 @@ from pipeline.ledger import (
     hold,
     repair,
 )
+from pipeline.manifest.fields import read_endpoint
 from pipeline.money import format_usd, saving_percent
 from pipeline.report import to_json
 from pipeline.wording import counted
@@ -96,15 +99,27 @@ def export_ledger(path: Address, *, form: ExportFormat, to: Path | None) -> int:
     return int(ExitCode.OK)
 
 
-def verify_ledger(path: Address, *, words: str, json: bool, mend: bool = False) -> int:
+def endpoint_address(text: str) -> str:
+    """A bucket's server, as a manifest would take it.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return read_endpoint(text)
+    except PydanticCustomError as error:
+        raise UsageError("--endpoint: no address of a server", remedy="such as https://s3.example.com") from error
+
+
+def verify_ledger(path: Address, *, words: str, json: bool, mend: bool = False, endpoint: str | None = None) -> int:
     """Prove the ledger; list what does not hold. What is safe to put right is, before, when asked for."""
     Ledger(path).close()  # there is one, or this says so
     repaired: list[str] = []
     if mend:
         with hold(path, purpose="repair"):
-            repaired = repair(path, clock=SystemClock())
+            repaired = repair(path, clock=SystemClock(), endpoint=endpoint)
     with Ledger(path) as ledger:
-        found = ledger.verify()
+        found = ledger.verify(endpoint=endpoint)
     code = ExitCode.OK if found.proven else ExitCode.MONEY_UNCLEAR
     if json:
         told = {

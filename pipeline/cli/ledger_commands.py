@@ -27,15 +27,25 @@ def export(
 @ledger_app.command("verify")
 def verify(
     mend: Annotated[bool, typer.Option("--repair", help="Put right what is safe to put right, first.")] = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The server of pictures in a bucket; else a fleet's, or the environment's."),
+    ] = None,
     output: Output = Path("output"),
     ledger: LedgerFile = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Prove every stored file against the ledger, and the sums against the rows."""
-    from pipeline.cli.bookkeeping import verify_ledger
+    from pipeline.cli.bookkeeping import endpoint_address, verify_ledger
 
-    return verify_ledger(ledger_path(output, ledger), mend=mend, words=same_places(output, ledger), json=json)
+    return verify_ledger(
+        ledger_path(output, ledger),
+        mend=mend,
+        words=same_places(output, ledger),
+        json=json,
+        endpoint=None if endpoint is None else endpoint_address(endpoint),
+    )
 
 
 @ledger_app.command("resolve")

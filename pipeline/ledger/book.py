@@ -215,12 +215,17 @@ class Ledger:
             self._folder()
             return pruning.prunable(self._connection, self.path, bounds)
 
-    def verify(self, *, clock: Clock | None = None) -> Verification:
-        """Prove every stored file and every sum; reads every file."""
+    def verify(self, *, clock: Clock | None = None, endpoint: str | None = None) -> Verification:
+        """Prove every stored file and every sum; reads every file.
+
+        Args:
+            clock: For the age of what is unknown.
+            endpoint: The server of pictures in buckets; None: as the ledger has heard, or as the environment says.
+        """
         now = (clock or SystemClock()).wall()
         with translated(self.path):
             self._folder()
-            return verify(self._connection, self.path, now=now, alive=self._alive)
+            return verify(self._connection, self.path, now=now, alive=self._alive, endpoint=endpoint)
 
     def _folder(self) -> Path:
         """What recorded paths are relative to; refuses another folder than the one with the ledger's pictures."""

@@ -1,6 +1,7 @@
 """What can be put right in a ledger without a person's word: never money that is spent or unknown, never a picture."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from pipeline.ledger.address import Address
 from pipeline.ledger.opening import changing, damage, require_folder
 from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
+from pipeline.ledger.stores import Endpoint, endpoint_of
 from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
 
 
-def repair(path: Address, *, clock: Clock) -> list[str]:
+def repair(path: Address, *, clock: Clock, endpoint: str | None = None) -> list[str]:
     """Put right what only has one right reading; all of it, or nothing.
 
     Requests of dead runs become unknown (D); stored pictures whose files are gone become lost (I), and stored again
@@ -25,6 +27,7 @@ def repair(path: Address, *, clock: Clock) -> list[str]:
 
     Args:
         path: The ledger, which the caller holds alone.
+        endpoint: The server of pictures in buckets; None: as the ledger has heard, or as the environment says.
 
     Returns:
         What was done, a line each.
@@ -37,7 +40,8 @@ def repair(path: Address, *, clock: Clock) -> list[str]:
     with changing(path) as connection:
         require_folder(path, connection)
         _refuse_damage(connection, path)
-        done = [line for step in _STEPS for line in step(connection, path, clock.wall())]
+        afar: _Step = partial(_in_buckets, endpoint=endpoint_of(connection, path, said=endpoint))
+        done = [line for step in (*_FIRST, afar, *_THEN) for line in step(connection, path, clock.wall())]
         connection.execute("COMMIT")
         leftovers = [each.path for each in strangers(connection, path) if each.leftover]
     done += _sweep(path, leftovers)
@@ -78,7 +82,7 @@ def _pictures(connection: Connection, path: Address, _: float) -> Iterator[str]:
             yield f"{key.hex()[:12]}: its picture is back: stored"
 
 
-def _in_buckets(connection: Connection, path: Address, _: float) -> Iterator[str]:
+def _in_buckets(connection: Connection, path: Address, _: float, *, endpoint: Endpoint) -> Iterator[str]:
     """The same for pictures in buckets, which only this step and ``verify`` ask for."""
     rows: list[Any] = connection.execute(
         "SELECT j.id, j.key, j.state, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
@@ -91,7 +95,7 @@ def _in_buckets(connection: Connection, path: Address, _: float) -> Iterator[str
         for _, key, _, place, sha256, size in rows
     )
     there: dict[bytes, bool] = {}
-    for look, same in look_at(looks):
+    for look, same in look_at(looks, endpoint=endpoint):
         there[look.key] = bool(same) or there.get(look.key, False)
     for job, key, state, _, _, size in {row[0]: row for row in rows}.values():
         local = [each for each in presence.recorded(connection, job) if not in_bucket(each)]
@@ -132,14 +136,9 @@ def _counters(connection: Connection, _path: Address, _at: float) -> Iterator[st
         yield f"{key.hex()[:12]}: its count of attempts and money follows its attempts again"
 
 
-_STEPS: tuple[Callable[[Connection, Address, float], Iterator[str]], ...] = (
-    _dead_runs,
-    _pictures,
-    _in_buckets,
-    _taken_back,
-    _sums,
-    _counters,
-)
+_Step = Callable[[Connection, Address, float], Iterator[str]]
+_FIRST: tuple[_Step, ...] = (_dead_runs, _pictures)
+_THEN: tuple[_Step, ...] = (_taken_back, _sums, _counters)
 
 
 def _sweep(path: Address, leftovers: list[str]) -> Iterator[str]:

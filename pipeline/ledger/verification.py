@@ -15,6 +15,7 @@ from pipeline.ledger.presence import PRUNED, digest
 from pipeline.ledger.sql import Connection
 from pipeline.ledger.states import JobState
 from pipeline.ledger.steps import SUBMITTED
+from pipeline.ledger.stores import Endpoint, endpoint_of
 from pipeline.ledger.strangers import strangers
 from pipeline.money import format_usd
 from pipeline.wording import counted
@@ -29,7 +30,7 @@ _LOST = f"the URL died before the picture was fetched: {_REBUY}"
 _MISSED = f"the file that was stored is gone: put it back, or {_REBUY}"
 _MISSING = "put it back, or `fluxbatch run MANIFEST --rebuy-lost` buys it again"
 _ALTERED = "put the right file back, or delete this one and `fluxbatch run MANIFEST --rebuy-lost` buys it again"
-_SERVER = "AWS_ENDPOINT_URL_S3 names a server that is not Amazon's, as the manifest's output.endpoint does"
+_SERVER = "--endpoint names a server that is not Amazon's, as the manifest's output.endpoint does"
 _REPAIR = "`fluxbatch ledger verify --repair`"
 _UNKNOWN = "read the provider's bill, then say `fluxbatch ledger resolve --unknown --billed` or `--not-billed`"
 
@@ -69,18 +70,21 @@ class Verification:
         return not any(finding.needs_person for finding in self.findings)
 
 
-def verify(connection: Connection, path: Address, *, now: float, alive: Alive) -> Verification:
+def verify(
+    connection: Connection, path: Address, *, now: float, alive: Alive, endpoint: str | None = None
+) -> Verification:
     """Check the database, the sums, the states and the files; see the findings' kinds in ``docs/design.md``.
 
     Args:
         path: The ledger.
         now: Seconds since 1970, for the age of what is unknown.
         alive: Whether the run of that id is on.
+        endpoint: The server of pictures in buckets; None: as the ledger has heard, or as the environment says.
     """
     damaged = [Finding(kind="damaged", subject=str(path), message=text) for text in damage(connection, most=100)]
     if damaged:
         return Verification(pictures=0, attempts=0, spent_microusd=0, findings=tuple(damaged))
-    pictures, files = _files(connection, path.parent)
+    pictures, files = _files(connection, path.parent, endpoint_of(connection, path, said=endpoint))
     attempts, spent, simulated = connection.execute(
         "SELECT count(*), total(price_microusd) FILTER (WHERE money = 'spent' AND NOT simulated),"
         " total(price_microusd) FILTER (WHERE money = 'spent' AND simulated)"
@@ -104,7 +108,7 @@ def verify(connection: Connection, path: Address, *, now: float, alive: Alive) -
     )
 
 
-def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
+def _files(connection: Connection, folder: Path, endpoint: Endpoint) -> tuple[int, list[Finding]]:
     pictures = 0
     findings = []
     for key, path, sha256, size in connection.execute(
@@ -127,10 +131,10 @@ def _files(connection: Connection, folder: Path) -> tuple[int, list[Finding]]:
             findings.append(
                 Finding(kind="altered", subject=path, message=f"not the bytes that were stored; {_ALTERED}")
             )
-    return pictures, [*findings, *_in_buckets(connection)]
+    return pictures, [*findings, *_in_buckets(connection, endpoint)]
 
 
-def _in_buckets(connection: Connection) -> Iterator[Finding]:
+def _in_buckets(connection: Connection, endpoint: Endpoint) -> Iterator[Finding]:
     """Pictures in buckets, each looked at there; where that cannot be done, that is told, and the rest still proven."""
     rows = connection.execute(
         "SELECT j.key, p.path, j.sha256, j.bytes FROM placements p JOIN jobs j ON j.id = p.job"
@@ -139,10 +143,11 @@ def _in_buckets(connection: Connection) -> Iterator[Finding]:
         (PRUNED,),
     )
     try:
-        for look, same in look_at(
+        looks = (
             Look(key=bytes(key), recorded=path, sha256=bytes(sha256).hex(), size_bytes=size)
             for key, path, sha256, size in rows
-        ):
+        )
+        for look, same in look_at(looks, endpoint=endpoint):
             if same is None:
                 yield _missing(look.recorded, look.key, "no such object")
             elif not same:

@@ -194,6 +194,20 @@ async def test_verify_finds_what_is_gone_and_repair_takes_it_back(
     assert workspace.states() == {"stored": 2}
 
 
+async def test_verify_takes_the_bucket_s_server_as_it_is_named(
+    workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop
+) -> None:
+    await workspace.run(batch(workspace, shop, ["A cat", "3:2"]))
+    workspace.environment["AWS_ENDPOINT_URL_S3"] = "http://127.0.0.1:1"
+    ended = await workspace.fluxbatch("ledger", "verify")
+    assert ended.code == 5
+    assert "--endpoint names a server" in ended.out
+    ended = await workspace.fluxbatch("ledger", "verify", "--repair", "--endpoint", gate.url)
+    assert ended.code == 0, ended.out + ended.err
+    ended = await workspace.fluxbatch("ledger", "verify", "--endpoint", "http://me:secret@127.0.0.1")
+    assert (ended.code, "no address of a server" in ended.err, "secret" in ended.err) == (64, True, False)
+
+
 async def test_prune_leaves_the_bucket_alone(
     workspace: Workspace, simulator: Simulator, gate: Gate, shop: Shop
 ) -> None:

@@ -51,6 +51,20 @@ async def killed_with_a_picture_unsent(fleet: Fleet, gate: Gate, folder: Path) -
     gate.down = False
 
 
+async def test_a_fleets_ledger_knows_the_server_of_its_bucket(
+    fleet: Fleet, shop: Shop, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fleet.submit("One", store=f"s3://{shop.name}/set, endpoint: {gate.url!r}")
+    assert await fleet.work() == [0]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    assert await anyio.to_thread.run_sync(fleet.findings) == ()
+    assert await anyio.to_thread.run_sync(fleet.repaired) == []
+    [key] = [key for key in await shop.objects() if key.startswith("set/set/")]
+    await shop.client.delete_object(Bucket=shop.name, Key=key)
+    assert [finding.kind for finding in await anyio.to_thread.run_sync(fleet.findings)] == ["missing"]
+    assert "gone from its bucket" in (await anyio.to_thread.run_sync(fleet.repaired))[0]
+
+
 async def test_what_a_dead_machine_fetched_and_never_sent_is_fetched_again_by_another(
     fleet: Fleet, shop: Shop, gate: Gate
 ) -> None:

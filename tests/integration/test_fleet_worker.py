@@ -12,10 +12,11 @@ import anyio.to_thread
 import psycopg
 import pytest
 
+from pipeline.clock import SystemClock
 from pipeline.errors import ExitCode
 from pipeline.fleet import Submitted, Worker, WorkerOptions, submit, verdict, worker
 from pipeline.fleet.engine import Engine
-from pipeline.ledger import Finding, JobState, Ledger, Policy, Row, Server
+from pipeline.ledger import Finding, JobState, Ledger, Policy, Row, Server, hold, repair
 from pipeline.ledger.postgres.board import Board
 from pipeline.manifest import load_manifest
 from pipeline.runner import RunOptions, Stop
@@ -79,6 +80,10 @@ class Fleet:
     def findings(self) -> tuple[Finding, ...]:
         with Ledger(self.server.url, output=self.folder / "out") as ledger:
             return tuple(ledger.verify().findings)
+
+    def repaired(self) -> list[str]:
+        with hold(self.server, purpose="repair"):
+            return repair(self.server, clock=SystemClock())
 
     def states(self) -> Counter[str]:
         return Counter(row.state for row in self.rows())
