@@ -37,8 +37,7 @@ def show_plan(path: Path, options: RunOptions, *, json: bool) -> int:
         console.print(_costs(plan))
     for line in (*_money(plan), *_not_asked(manifest, plan), *_other_caps(manifest)):
         say(console, line)
-    if plan.to_buy:
-        console.print(Text(plain(f"-> {_run_words(path, options)}")), soft_wrap=True)
+    console.print(Text(plain(f"-> {_following(plan, path, options)}")), soft_wrap=True)
     return int(ExitCode.OK)
 
 
@@ -48,9 +47,15 @@ def _tell(text: str) -> None:
     sys.stderr.flush()
 
 
-def _run_words(path: Path, options: RunOptions) -> str:
-    """The command that does what was planned."""
-    words = same_places(options.output, None if options.ledger is None else str(options.ledger)) + options.words
+def _following(plan: Plan, path: Path, options: RunOptions) -> str:
+    """The command that does what was planned; with nothing to buy, the one that says how things are."""
+    words = same_places(options.output, None if options.ledger is None else str(options.ledger))
+    if plan.to_buy:
+        return _run_words(path, options, words + options.words)
+    return f"fluxbatch status{words}" if plan.kept or plan.held else f"fluxbatch check {shlex.quote(str(path))}"
+
+
+def _run_words(path: Path, options: RunOptions, words: str) -> str:
     if options.own_budget and options.budget_microusd is not None:
         words += f" --budget {format_usd(options.budget_microusd)}"
     for name in ("resend_unknown", "retry_failed", "rebuy_lost"):

@@ -91,6 +91,15 @@ async def test_plan_says_what_a_run_would_buy_and_buys_nothing(workspace: Worksp
     assert (workspace.pictures(), workspace.ledger.read_bytes()) == (pictures, ledger)
 
 
+async def test_a_plan_of_nothing_leads_on_too(workspace: Workspace, simulator: Simulator) -> None:
+    await workspace.run(workspace.manifest("Kept"), "--output", "there")
+    kept = await workspace.fluxbatch("plan", "batch.yaml", "--output", "there")
+    assert kept.out.splitlines()[1:] == ["Nothing to buy.", "-> fluxbatch status --output there"]
+    workspace.write("rows.jsonl", '{"title": ""}\n')
+    unfit = await workspace.fluxbatch("plan", workspace.manifest({"rows": "rows.jsonl", "prompt": "{title}"}))
+    assert unfit.out.splitlines()[-1] == "-> fluxbatch check batch.yaml"
+
+
 async def test_plan_needs_no_key_and_makes_no_ledger(workspace: Workspace) -> None:
     planned = await workspace.fluxbatch("plan", workspace.manifest("One"), "--json")
     assert (planned.code, planned.json["to_buy"], planned.json["worst_case_usd"]) == (0, 1, "0.035")
