@@ -14,6 +14,7 @@ from pipeline.ledger.sql import Connection
 SHORTEST_KEY = 6
 
 _EXPORT = "see fluxbatch ledger export"
+_NAMES = f"name a picture's file, or its key by {SHORTEST_KEY} to 64 hex digits: {_EXPORT}"
 
 
 def is_key(text: str) -> bool:
@@ -42,7 +43,7 @@ def key_of(connection: Connection, path: Address, start: str) -> str:
 
 
 def keys_of_file(connection: Connection, path: Address, file: Path) -> list[str]:
-    """The keys of the pictures that a file is: by its bytes, wherever it is now; else by its place.
+    """The keys of the pictures that a file is: by its bytes, wherever it is now; else by its place, also of one gone.
 
     Raises:
         NotFoundError: It cannot be read, or it is no picture of this ledger.
@@ -50,7 +51,9 @@ def keys_of_file(connection: Connection, path: Address, file: Path) -> list[str]
     try:
         sha256 = presence.digest(file)
     except OSError as error:
-        raise NotFoundError(file, f"cannot be read ({error.strerror})") from error
+        if found := _by_place(connection, path, file):
+            return found
+        raise NotFoundError(file, f"cannot be read ({error.strerror})", remedy=_NAMES) from error
     rows: list[Any] = connection.execute("SELECT key FROM jobs WHERE sha256 = ? ORDER BY id", (sha256,)).fetchall()
     found = [key.hex() for (key,) in rows] or _by_place(connection, path, file)
     if not found:

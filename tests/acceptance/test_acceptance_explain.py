@@ -1,5 +1,7 @@
 """One picture's story, as the command tells it."""
 
+import pytest
+
 from pipeline.simulator import Simulator
 from tests.acceptance.stage import Workspace, assert_told
 
@@ -42,6 +44,31 @@ async def test_a_story_as_json_has_its_money_as_text(workspace: Workspace, simul
 async def test_what_nobody_knows_is_told_as_such(workspace: Workspace, simulator: Simulator) -> None:
     await workspace.run(workspace.manifest("One"))
     assert_told(await workspace.fluxbatch("explain", "abcdefabcdef"), 66, "begins with", "ledger export")
+
+
+async def test_a_file_that_is_gone_is_known_by_its_place(workspace: Workspace, simulator: Simulator) -> None:
+    await workspace.run(workspace.manifest("One"))
+    row = workspace.row("One")
+    file = workspace.file_of(row)
+    file.unlink()
+    told = await workspace.fluxbatch("explain", str(file))
+    assert told.code == 0, told.err
+    assert told.out.startswith(f"{row.key[:12]} stored: One\n")
+    assert "(gone)" in told.out
+
+
+@pytest.mark.parametrize("named", ["7e6", "nobodys.png"])
+async def test_what_is_neither_a_key_nor_a_file_is_told_as_such(
+    workspace: Workspace, simulator: Simulator, named: str
+) -> None:
+    await workspace.run(workspace.manifest("One"))
+    assert_told(await workspace.fluxbatch("explain", named), 66, "No such file", "6 to 64 hex digits", "ledger export")
+
+
+async def test_joined_emoji_stay_whole(workspace: Workspace, simulator: Simulator) -> None:
+    await workspace.run(workspace.manifest("A \U0001f469\u200d\U0001f467 \u200e trap"))
+    told = await workspace.fluxbatch("explain", workspace.rows()[0].key)
+    assert "\U0001f469\u200d\U0001f467 \\u200e trap" in told.out
 
 
 async def test_a_prompt_cannot_play_with_the_terminal(workspace: Workspace, simulator: Simulator) -> None:
