@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 
 from typer._completion_shared import Shells, _get_shell_name, get_completion_script, install
 
@@ -11,6 +11,27 @@ from pipeline.errors import ExitCode, OutputError, UsageError
 _SHOW = "--show-completion"
 _PROGRAM = "fluxbatch"
 _VARIABLE = "_FLUXBATCH_COMPLETE"
+_FROM_BASH = "complete_bash"
+
+
+def rejoin(environment: MutableMapping[str, str]) -> None:
+    """Put together what bash takes apart at ``=``: an option's value, which would be taken for a word of its own.
+
+    Args:
+        environment: What bash asks with, if it does; changed in place.
+    """
+    if environment.get(_VARIABLE) != _FROM_BASH:
+        return
+    words, current = environment.get("COMP_WORDS", "").split("\n"), int(environment.get("COMP_CWORD", "0"))
+    for number in range(len(words) - 1, 0, -1):
+        if words[number] != "=" or not words[number - 1].startswith("--"):
+            continue
+        if number == current:
+            words[number] = "''"  # nothing of the value is there yet
+        else:
+            del words[number]
+            current -= number < current
+    environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(current)
 
 
 def complete_for(words: Sequence[str], detect: Callable[[], str | None] = _get_shell_name) -> int:

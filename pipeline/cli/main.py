@@ -88,6 +88,10 @@ def run_command(words: list[str], commands: Callable[[], typer.Typer]) -> int:
             from pipeline.cli.completion import complete_for
 
             return complete_for(words)
+        if "_FLUXBATCH_COMPLETE" in os.environ:
+            from pipeline.cli.completion import rejoin
+
+            rejoin(os.environ)
         # Outside its own standalone mode Typer returns what a command returns, and raises what it raises.
         result = typer.main.get_command(commands())(words, prog_name="fluxbatch", standalone_mode=False)
         if result == _TYPER_INTERRUPTED:

@@ -21,10 +21,14 @@ from tests.acceptance.stage import PATIENCE_S, Workspace, until
         ("fluxbatch doctor --provider a", {"apiyi"}),
         ("fluxbatch reconcile --provider s", {"simulator"}),
         ("fluxbatch run --log-format ", {"text", "json"}),
+        # As bash takes apart ``--log-format=j``, ``--log-format=`` and ``--log-format=json --retr``.
+        ("fluxbatch run --log-format = j", {"json"}),
+        ("fluxbatch run --log-format =", {"text", "json"}),
+        ("fluxbatch run --log-format = json --retr", {"--retry-failed"}),
     ],
 )
 async def test_bash_is_offered_what_may_follow(workspace: Workspace, words: str, offered: set[str]) -> None:
-    workspace.environment |= {"_FLUXBATCH_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    workspace.environment |= {"_FLUXBATCH_COMPLETE": "complete_bash", "COMP_WORDS": words.replace(" ", "\n")}
     workspace.environment["COMP_CWORD"] = str(words.count(" "))
     ended = await workspace.fluxbatch()
     assert (ended.code, ended.err) == (0, "")
@@ -69,7 +73,7 @@ async def test_a_real_bash_completes_what_a_person_begins_to_type(workspace: Wor
             for typed, completed in (
                 ("fluxbatch run --out\t", "fluxbatch run --output "),
                 ("man\t", "fluxbatch run --output manifest.yaml "),
-                ("--log-format j\t", "fluxbatch run --output manifest.yaml --log-format json "),
+                ("--log-format=j\t", "fluxbatch run --output manifest.yaml --log-format=json "),
             ):
                 screen.type(typed)
                 await until(lambda: completed in screen.plain())  # noqa: B023 - looked at before the next one
