@@ -21,6 +21,8 @@ from tests.integration.test_schedule_crontab import FAKE_CRONTAB
 ROOT = Path(__file__).parents[2]
 #: Where the pages say that a simulator listens; the tests' own listen anywhere.
 _SAID = "http://127.0.0.1:8765"
+#: Where they say that a database is, and the folder for all machines.
+DATABASE, _FOLDER = "postgresql://buyer@db.example/pictures", "/srv/pictures"
 #: What needs a real shell.
 _SHELL = re.compile(r"[|<>;&$`*(]|^(?!fluxbatch )")
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=(\S*)$")
@@ -72,6 +74,10 @@ class Session:
             "HOME": str(workspace.root),
             "XDG_CONFIG_HOME": str(workspace.root / ".config"),
         }
+
+    def has_database(self, url: str) -> None:
+        """Let what the pages say of a database be that one, with a folder here."""
+        self._told |= {DATABASE: url, _FOLDER: str(self._workspace.root / "pictures")}
 
     async def act(self, block: Block) -> None:
         """Run a block; fails where it ends or tells otherwise than the page says."""

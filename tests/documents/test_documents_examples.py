@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.stage import Workspace
 from tests.documents.blocks import Block, blocks_of, steps_of
-from tests.documents.session import Session, shape_of
+from tests.documents.session import DATABASE, Session, shape_of
 
 ROOT = Path(__file__).parents[2]
 #: What the code writes has no examples; the Chinese page has the same blocks as the English one, which a test says.
@@ -24,7 +24,6 @@ NOT_RUN = {
     "tutorial.md": ["it installs the program, which is here already"],
     "performance.md": ["it measures, and a test asks for the same elsewhere"],
     "cron.md": ["it needs a manager of services"],
-    "fleet.md": ["it needs a server of yours"],
     "s3.md": ["it installs the program, which is here already"],
     "share-a-ledger.md": ["it needs a server of yours"] * 2,
 }
@@ -39,10 +38,14 @@ def examples(page: Path) -> list[Block]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page)], ids=named)
-async def test_the_examples_of_a_page_run_as_it_says(page: Path, workspace: Workspace) -> None:
+async def test_the_examples_of_a_page_run_as_it_says(
+    page: Path, workspace: Workspace, request: pytest.FixtureRequest
+) -> None:
     shutil.copytree(ROOT / "jobs", workspace.root / "jobs")
     async with AsyncExitStack() as stack:
         session = Session(workspace, stack)
+        if any(DATABASE in block.text and not block.no_test for block in examples(page)):
+            session.has_database(request.getfixturevalue("database"))
         for block in examples(page):
             if not block.no_test:
                 try:
