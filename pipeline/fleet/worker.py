@@ -11,10 +11,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, LedgerBusyError, leading
+from pipeline.errors import ConfigurationError, ExitCode, FluxbatchError, LedgerBusyError, one_of_several
 from pipeline.fleet.engine import STALE_S, Engine, hush
 from pipeline.fleet.excerpt import Settings, Work
 from pipeline.fleet.handing import NOTHING_S, NOTHING_SENT_S, Patience
+from pipeline.fleet.hands import Hands
 from pipeline.fleet.outage import Outage, time_told
 from pipeline.fleet.rest import Rest
 from pipeline.fleet.verdict import FATAL, FAULT_S, verdict_of
@@ -83,15 +84,12 @@ class Worker:
     done: _Done = field(default_factory=_Done)
     _code: ExitCode = ExitCode.OK
     _id: str = field(default_factory=lambda: secrets.token_hex(16))
-    _in_hand: dict[int, tuple[str, Callable[[], Snapshot]]] = field(default_factory=dict)
+    _hands: Hands = field(default_factory=Hands)
     _over: anyio.Event = field(default_factory=anyio.Event)
     _rest: Rest = field(default_factory=Rest)
     _outage: Outage = field(default_factory=Outage)
     #: Set when no more shards are to be taken for now: a rest, or the end.
     _pause: asyncio.Event = field(default_factory=asyncio.Event)
-    #: Set while no shard is in hand.
-    _free: asyncio.Event = field(default_factory=asyncio.Event)
-    _at_work: int = 0
     _board: Board = field(init=False)
 
     async def work(self) -> ExitCode:
@@ -101,24 +99,22 @@ class Worker:
             ConfigurationError, StorageError, LedgerCorruptError, OutputError: The ledger cannot be used to begin with.
         """
         hush()
-        self._free.set()
         self._board = await anyio.to_thread.run_sync(Board, self.server)
         self._say(f"working for {self.server}; pictures go to {self.server.folder} (Ctrl-C ends it)")
         try:
-            async with Engine(self.server, self._do) as engine, anyio.create_task_group() as group:
-                serving = asyncio.create_task(self._serve(engine))
-                group.start_soon(self._sweep, engine)
-                group.start_soon(self._tell)
-                group.start_soon(self._obey)
-                await self._over.wait()
-                await self._free.wait()  # what is in hand is seen through
-                await asyncio.wait({serving}, timeout=_LEAVE_S)  # the engine waits long for a database that is away
-                serving.cancel()
-                group.cancel_scope.cancel()
-            with suppress(FluxbatchError):
-                await self._ask(self._board.leave, self._id)
-        except ExceptionGroup as group_of:
-            raise leading(group_of) from group_of
+            with one_of_several():
+                async with Engine(self.server, self._do) as engine, anyio.create_task_group() as group:
+                    serving = asyncio.create_task(self._serve(engine))
+                    group.start_soon(self._sweep, engine)
+                    group.start_soon(self._tell)
+                    group.start_soon(self._obey)
+                    await self._over.wait()
+                    await self._hands.empty()  # what is in hand is seen through
+                    await asyncio.wait({serving}, timeout=_LEAVE_S)  # the engine waits long for a database that is away
+                    serving.cancel()
+                    group.cancel_scope.cancel()
+                with suppress(FluxbatchError):
+                    await self._ask(self._board.leave, self._id)
         finally:
             self._board.close()
         return self._code
@@ -192,22 +188,9 @@ class Worker:
             await anyio.sleep(TELL_S)
 
     def _told(self) -> Mapping[str, Any]:
-        shards = []
-        for name, snapshot in self._in_hand.values():
-            now = snapshot()
-            shards.append(
-                {
-                    "shard": name,
-                    "stored": now.stored,
-                    "to_buy": now.to_buy,
-                    "in_flight": now.in_flight,
-                    "queued": now.queued,
-                    "waiting": now.waiting,
-                }
-            )
         left_s = self._rest.left_s(anyio.current_time())
         return {
-            "shards": shards,
+            "shards": self._hands.told(),
             "done": self.done.shards,
             "stored": self.done.stored,
             "rests": {"for_s": round(left_s, 1), "why": self._rest.why} if left_s else None,
@@ -218,14 +201,8 @@ class Worker:
         """Do one shard, as the engine hands it out: perhaps one that somebody else is at, or has done."""
         if self._over.is_set() or self._rest.is_on(anyio.current_time()):
             return  # a sweep will find it, for whoever takes shards then
-        self._at_work += 1
-        self._free.clear()
-        try:
+        with self._hands.at(number):
             await self._do_now(number)
-        finally:
-            self._at_work -= 1
-            if not self._at_work:
-                self._free.set()
 
     async def _do_now(self, number: int) -> None:
         shard = await self._ask(self._board.shard, number)
@@ -245,8 +222,6 @@ class Worker:
             await self._put_off(shard, name, error, again_s=FAULT_S, fault=True)
         else:
             await self._close(name, summary)
-        finally:
-            self._in_hand.pop(number, None)
 
     async def _run(self, shard: Shard, settings: Settings, name: str) -> Summary:
         work = Work.model_validate_json(shard.work)
@@ -280,7 +255,7 @@ class Worker:
         self, shard: int, name: str, stop: Stop, patience: Patience, snapshot: Callable[[], Snapshot]
     ) -> None:
         """Let others see how far a run is, and have what it waits for in vain."""
-        self._in_hand[shard] = name, snapshot
+        self._hands.watch(shard, name, snapshot)
         while not patience.is_over(snapshot(), now=anyio.current_time()):  # noqa: ASYNC110 - time alone may end it
             await anyio.sleep(TELL_S)
         self._say(f"{name}: nothing comes of {snapshot().queued:,} paid for: left to others")

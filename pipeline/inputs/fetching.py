@@ -121,7 +121,7 @@ async def _pour(download: Download, store: Store) -> tuple[Path, str]:
         if download.length is not None and size != download.length:
             raise _AgainError(f"{size} of {download.length} bytes came")
         return await anyio.to_thread.run_sync(store.take, part, digest.hexdigest()), digest.hexdigest()
-    except BaseException:
+    except BaseException:  # undone, whatever it is, and raised again
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(store.drop, part)
         raise

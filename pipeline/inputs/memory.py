@@ -31,7 +31,7 @@ class Held:
         self._line.append(turn)
         try:
             await turn[1].wait()
-        except BaseException:
+        except BaseException:  # cancelled, in the line or just after the turn
             if turn in self._line:
                 self._line.remove(turn)
                 self._serve()  # who stood behind may want less

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.fleet import engine, worker
 from pipeline.ledger import JobState
-from pipeline.ledger.postgres.board import Board
+from pipeline.ledger.postgres.board import BatchLine, Board
 from tests.acceptance.stage import Running, until
 from tests.integration.test_fleet_worker import PATIENCE_S, PRICE, Fleet, fleet_with, pictures
 from tests.outposts import PROVIDER, Outpost, outpost
@@ -77,6 +77,17 @@ async def inside(away: Outpost, fleet: Fleet, database: str, *words: str) -> Asy
         await running.killed()
 
 
+def standing(fleet: Fleet) -> BatchLine:
+    with closing(Board(fleet.server)) as board:
+        [line] = board.batches()
+    return line
+
+
+def open_shards(fleet: Fleet) -> int:
+    line = standing(fleet)
+    return line.shards["waiting"] + line.shards["running"]
+
+
 def assert_every_cent(fleet: Fleet, jobs: int, *, unclear: int = 0) -> None:
     """The provider's bill is the ledger's; so many answers at most were lost, and are held."""
     billed = Counter(charge.prompt for charge in fleet.simulator.bill.charges)
@@ -87,8 +98,7 @@ def assert_every_cent(fleet: Fleet, jobs: int, *, unclear: int = 0) -> None:
     assert len(stored) + len(lost) == jobs, Counter(row.state for row in rows)
     assert stored == set(billed) - lost
     assert len(lost) <= unclear
-    with closing(Board(fleet.server)) as board:
-        [line] = board.batches()
+    line = standing(fleet)
     assert line.shards["waiting"] + line.shards["running"] == 0
     assert (line.spent_microusd, line.unknown_microusd, line.reserved_microusd) == (
         PRICE * len(stored),
@@ -147,7 +157,7 @@ async def test_who_never_reached_the_provider_rests_nothing_is_unclear_and_it_wo
             assert_every_cent(fleet, 8)
             await fleet.submit(*pictures(12), size=4, concurrency=4)
             away.mend("provider")
-            await until(lambda: fleet.states() == {"stored": 12})
+            await until(lambda: fleet.states() == {"stored": 12} and not open_shards(fleet))
             one.signal(signal.SIGTERM)
             ended = await one.end()
     assert ended.code == 0, ended.err
