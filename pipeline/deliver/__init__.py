@@ -16,7 +16,6 @@ from pipeline.deliver.purchase import (
     DeliveryEvent,
     EventKind,
     Outcome,
-    PictureFormat,
     Purchase,
     Record,
     StoredPicture,
@@ -24,6 +23,7 @@ from pipeline.deliver.purchase import (
 )
 from pipeline.deliver.room import Room
 from pipeline.deliver.stores import BucketStore, FolderStore, Store
+from pipeline.picture import PictureFormat
 
 __all__ = [
     "FLOOR_BYTES",

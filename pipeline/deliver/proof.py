@@ -6,13 +6,19 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
-from PIL import Image, ImageChops
+from PIL import Image
 
-from pipeline.deliver.anatomy import Outline, TooManyPartsError, outline
-from pipeline.deliver.purchase import PictureFormat, Verdict
-from pipeline.deliver.strict import decodes_whole
+from pipeline.deliver.purchase import Verdict
+from pipeline.picture import (
+    JPEG_END,
+    Outline,
+    PictureFormat,
+    TooManyPartsError,
+    decodes_whole,
+    has_all_pixels,
+    outline,
+)
 from pipeline.ratio import Ratio
 
 # Pillow gives the memory of a picture's pixels back at once and asks for it anew, which takes a third of the time of a
@@ -29,18 +35,8 @@ _MAGIC: tuple[tuple[bytes, PictureFormat], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"RIFF", "webp"),
 )
-_JPEG_END = b"\xff\xd9"
 #: How a JPEG says that it is of several pictures (CIPA DC-007); the others follow the first one's end.
 _SEVERAL = b"MPF\0"
-#: Put behind the pixels of a JPEG: of a whole one nothing of them is read; of one that was cut, some pixels are. All
-#: ones, and a mixture: one of both differs from what decoders make up. The restart marks are those it may lack.
-_FILLERS = tuple(
-    b"".join(filler + bytes([0xFF, mark]) for mark in range(0xD0, 0xD8)) + filler
-    for filler in (b"\xff\0" * 16, hashlib.sha512().digest().replace(b"\xff", b""))
-)
-#: How many pixels are compared at a time; a copy of them is made, unless that is all.
-_STRIP_PIXELS = 4_000_000
-
 # Pillow promises no closed set: a damaged file can trip its decoders in any of these ways, and none of them may
 # take a worker down. The bytes are in memory, so an OSError here speaks of the picture and never of the disk.
 _DECODER_FAULTS = (
@@ -142,8 +138,10 @@ def _outline(data: bytes, image_format: PictureFormat) -> Outline:
         raise UnprovenError("truncated", f"{len(data)} bytes of {image_format} without their end")
     # Some encoders pad with NULs.
     rest = data[form.end :].rstrip(b"\0")
-    if rest and not (form.huffman and rest.endswith(_JPEG_END) and _SEVERAL in data[: form.end]):
+    if rest and not (form.huffman and rest.endswith(JPEG_END) and _SEVERAL in data[: form.end]):
         raise UnprovenError("trailing", f"{len(rest)} bytes after the end of a {image_format}: {describe(rest)}")
+    if not form.complete:
+        raise UnprovenError("torn", f"{len(data)} bytes of jpeg that lacks passes before its end mark")
     return form
 
 
@@ -174,8 +172,8 @@ def _draw(image: Image.Image, frames: int, data: bytes, form: Outline) -> None:
         if frame:
             image.seek(frame)
         image.load()
-    if form.huffman:
-        _require_pixels(image, data, form, packing)
+    if form.huffman and not has_all_pixels(image, data, form.end or 0, packing):
+        raise UnprovenError("torn", f"{len(data)} bytes of jpeg whose pixels end before their end mark")
 
 
 def _opened(data: bytes, image_format: PictureFormat) -> Image.Image:
@@ -194,24 +192,3 @@ def _count_pixels(image: Image.Image, image_format: PictureFormat) -> int:
     if max(width * height, _LEAST_PIXELS) * frames > MAX_PIXELS:
         raise UnprovenError("too_many_pixels", f"{frames} x {width}x{height} is more than {MAX_PIXELS} pixels")
     return frames
-
-
-def _require_pixels(image: Image.Image, data: bytes, form: Outline, packing: Any) -> None:
-    """Refuse a JPEG whose pixels end before its end mark: decoders make the rest up, and say nothing.
-
-    Args:
-        packing: How the decoder was told that pixels are packed; with it the file's head need not be read again.
-    """
-    end = (form.end or 0) - len(_JPEG_END)
-    for filler in _FILLERS:
-        filled = Image.frombytes(image.mode, image.size, data[:end] + filler + data[end:], "jpeg", packing)
-        if not _same_pixels(filled, image):
-            raise UnprovenError("torn", f"{len(data)} bytes of jpeg whose pixels end before their end mark")
-
-
-def _same_pixels(one: Image.Image, other: Image.Image) -> bool:
-    rows = max(1, _STRIP_PIXELS // one.width)
-    if rows >= one.height:
-        return ImageChops.difference(one, other).getbbox() is None
-    strips = ((0, top, one.width, min(top + rows, one.height)) for top in range(0, one.height, rows))
-    return all(ImageChops.difference(one.crop(strip), other.crop(strip)).getbbox() is None for strip in strips)

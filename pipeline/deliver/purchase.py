@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
 from pipeline.deliver.caption import Caption
+from pipeline.picture import PictureFormat
 from pipeline.ratio import Ratio
 
 #: The URL of a picture that came inside the answer: its bytes wait in the ``.part`` that ``keep_inline`` wrote.
 INLINE = "inline:"
 
-PictureFormat = Literal["jpeg", "png", "webp"]
 Verdict = Literal["ok", "wrong_shape"]
 
 

@@ -2,13 +2,15 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from PIL import ExifTags, Image, ImageChops, ImageColor, ImageOps
 
 from pipeline.inputs.faults import InputError
+from pipeline.picture import Outline, TooManyPartsError, decodes_whole, has_all_pixels, outline
 
 #: What the provider takes (wire facts); the smaller reading of "20 MB".
 MAX_BYTES = 20_000_000
@@ -24,6 +26,8 @@ _HEAD_BYTES = 16
 #: Where a file's own end is looked for: cameras put things of their own behind it.
 _TAIL_BYTES = 65_536
 _ENDS: dict[Media, bytes] = {"image/jpeg": b"\xff\xd9", "image/png": b"IEND"}
+#: What mends a file that is not whole.
+_ANEW = "save or download it anew"
 #: EXIF orientations that turn a picture by a quarter.
 _LYING = frozenset({5, 6, 7, 8})
 _PLAIN_MODES = frozenset({"RGB", "L", "P", "1"})
@@ -95,6 +99,8 @@ def sniff(head: bytes) -> Media:
 def look_at(file: IO[bytes], size_bytes: int) -> Look:
     """Read a file's head and look for its end; a fraction of a millisecond. Only ``upright`` reads all pixels.
 
+    Of a progressive JPEG all bytes are read, to see whether all its passes are there.
+
     Raises:
         InputError: It is empty, too large, cut off, animated, or no picture.
     """
@@ -105,17 +111,25 @@ def look_at(file: IO[bytes], size_bytes: int) -> Look:
     tail = file.read(_TAIL_BYTES)
     file.seek(4)
     if _cut(tail, media, size_bytes, int.from_bytes(file.read(4), "little")):
-        raise InputError("input_unfit", "is cut off: its end is missing")
+        raise InputError("input_unfit", f"is cut off: its end is missing; {_ANEW}")
     file.seek(0)
     try:
         with _opened(file, media) as image:
-            return _look(image, media)
+            look = _look(image, media)
+            passes = "progressive" in image.info
     except _FAULTS as exc:
         raise _undecodable(exc) from exc
+    if passes:
+        file.seek(0)
+        _outlined(file.read(MAX_BYTES))
+    return look
 
 
-def upright(data: bytes, background: str) -> Image.Image:
+def upright(data: bytes, background: str, *, whole: Callable[[bytes], bool] = decodes_whole) -> Image.Image:
     """Decode all of a picture: turned as its EXIF says, flattened on the background, red, green and blue.
+
+    Args:
+        whole: A quick decode of a JPEG: True where it is surely whole. Where it is not, Pillow decides.
 
     Raises:
         InputError: It is not whole, or not a picture.
@@ -128,10 +142,36 @@ def upright(data: bytes, background: str) -> Image.Image:
                 image.verify()
         with _opened(BytesIO(data), media) as image:
             _look(image, media)
+            packing = image.tile[0].args if media == "image/jpeg" else None  # type: ignore[attr-defined]  # gone once it is read
             image.load()
+            if media == "image/jpeg":
+                _require_all_pixels(image, data, packing, whole)
             return _flat(ImageOps.exif_transpose(image), background)
     except _FAULTS as exc:
         raise _undecodable(exc) from exc
+
+
+def _require_all_pixels(image: Image.Image, data: bytes, packing: Any, whole: Callable[[bytes], bool]) -> None:
+    """Refuse a JPEG of which the decoder made a part up; what stands behind its end is its camera's business."""
+    form = _outlined(data)
+    end = form.end or 0
+    if not form.huffman or (not form.progressive and whole(data[:end])):
+        return
+    if not has_all_pixels(image, data, end, packing):
+        raise InputError("input_unfit", f"is torn: its pixels end before its end mark; {_ANEW}")
+
+
+def _outlined(data: bytes) -> Outline:
+    """Walk a JPEG up to its end, and see that all its passes are there."""
+    try:
+        form = outline(data, "jpeg")
+    except TooManyPartsError as exc:
+        raise InputError("input_unfit", f"is in {exc}") from exc
+    if form.end is None:
+        raise InputError("input_unfit", f"is cut off: its end is missing; {_ANEW}")
+    if not form.complete:
+        raise InputError("input_unfit", f"is torn: it lacks passes before its end mark; {_ANEW}")
+    return form
 
 
 def _opened(file: IO[bytes], media: Media) -> Image.Image:

@@ -1,5 +1,6 @@
 """Edits by the installed command: bought once, by their inputs' bytes, whatever happens."""
 
+import io
 import os
 import signal
 from functools import partial
@@ -69,6 +70,25 @@ async def test_one_bad_pair_fails_by_itself_and_nothing_is_billed_for_it(
     [failed] = [row for row in workspace.rows() if row.state == "failed"]
     assert failed.error_kind == "input_unfit"
     assert workspace.findings() == set()
+
+
+async def test_torn_jpegs_fail_by_themselves_and_nothing_is_billed_for_them(
+    workspace: Workspace, simulator: Simulator
+) -> None:
+    for name, progressive in (("plain.jpg", False), ("passes.jpg", True)):
+        buffer = io.BytesIO()
+        Image.effect_noise((64, 48), 90).save(buffer, "jpeg", progressive=progressive)
+        cut = buffer.getvalue().rindex(b"\xff\xda") if progressive else len(buffer.getvalue()) // 2
+        (workspace.root / name).write_bytes(buffer.getvalue()[:cut] + b"\xff\xd9")
+    manifest = workspace.manifest(
+        {"prompt": "Torn", "images": ["plain.jpg"]}, {"prompt": "Coarse", "images": ["passes.jpg"]}
+    )
+    planned = await workspace.fluxbatch("plan", manifest)
+    assert "batch.yaml:5: images: passes.jpg: is torn: it lacks passes" in planned.out
+    ended = await workspace.run(manifest)
+    assert (ended.code, ended.json["failed"]) == (3, 2), ended.err
+    assert "plain.jpg: is torn: its pixels end before its end mark; save or download it anew" in ended.err
+    assert simulator.bill.requests == 0
 
 
 async def test_edits_travel_as_forms_where_the_profile_says_so(workspace: Workspace, simulator: Simulator) -> None:

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from pipeline.deliver import UnprovenError, prove
-from pipeline.deliver.anatomy import MAX_PARTS, MAX_SCANS
-from pipeline.deliver.strict import decodes_whole
+from pipeline.inputs import InputError
+from pipeline.inputs.decoding import look_at, upright
+from pipeline.picture import MAX_PARTS, MAX_SCANS, decodes_whole, outline
+from pipeline.picture.passes import Passes
 
 END = b"\xff\xd9"
 
@@ -108,18 +110,109 @@ def test_the_quick_decode_of_a_jpeg_finds_exactly_what_one_at_full_size_does(see
     assert found
 
 
-def test_a_progressive_jpeg_so_mended_passes_only_where_it_is_whole_but_coarser() -> None:
+def test_a_progressive_jpeg_cut_anywhere_whose_end_mark_was_put_back_is_refused() -> None:
+    """Between two passes, too, where every pixel is there, and only coarser."""
     data = picture("jpeg", progressive=True)
-    taken = []
-    for length in range(scans(data)[1], len(data) - len(END)):
-        try:
-            prove(data[:length] + END, None)
-        except UnprovenError:
-            continue
-        taken.append(length)
-    between = [found.start() for found in re.finditer(b"\xff[\xc4\xda]", data)]
-    assert taken  # a cut between two scans: all pixels are there
-    assert all(any(mark - 1 <= length <= mark for mark in between) for length in taken), (taken, between)
+    between = [found.start() for found in re.finditer(b"\xff[\xc4\xda]", data[scans(data)[0] + 1 :])]
+    assert len(between) > 9
+    for length in range(scans(data)[0], len(data) - len(END)):
+        assert refusal(data[:length] + END) in {"torn", "truncated", "undecodable"}, (length, between)
+
+
+@EITHER_WAY
+@pytest.mark.parametrize("options", [*PACKINGS, {"progressive": True}], ids=str)
+def test_an_input_so_mended_is_refused_and_a_whole_one_taken(
+    options: dict[str, Any], whole: Callable[[bytes], bool]
+) -> None:
+    data = picture("jpeg", (40, 24), **options)
+    assert upright(data, "#ffffff", whole=whole).size == (40, 24)
+    assert upright(data + b"what a camera adds" + END, "#ffffff", whole=whole).size == (40, 24)
+    for length in range(scans(data)[0], len(data) - len(END), 3):
+        with pytest.raises(InputError) as caught:
+            upright(data[:length] + END, "#ffffff", whole=whole)
+        assert caught.value.kind == "input_unfit"
+
+
+def test_an_input_that_lacks_passes_is_refused_before_it_is_decoded() -> None:
+    data = picture("jpeg", progressive=True)
+    assert look_at(BytesIO(data), len(data)).plain
+    for start in scans(data)[1:]:
+        cut = data[:start] + END
+        with pytest.raises(InputError, match="lacks passes before its end mark; save or download it anew"):
+            look_at(BytesIO(cut), len(cut))
+
+
+@pytest.mark.dose(120, 4_000)
+def test_no_whole_progressive_jpeg_is_taken_for_torn_and_each_cut_between_passes_is(seeds: range) -> None:
+    for seed in seeds:
+        chance = Random(seed)
+        size = chance.randint(1, 90), chance.randint(1, 90)
+        image = noise((3, 3), seed=seed).resize(size) if seed % 2 else Image.new("RGB", size, "white")
+        buffer = BytesIO()
+        image.convert(("RGB", "L", "CMYK")[seed % 3]).save(
+            buffer,
+            "jpeg",
+            progressive=True,
+            quality=chance.choice([1, 30, 75, 95, 100]),
+            subsampling=chance.choice([0, 1, 2]),
+            optimize=chance.random() < 0.5,
+            restart_marker_blocks=chance.choice([0, 0, 3]),
+        )
+        data = buffer.getvalue()
+        form = outline(data, "jpeg")
+        assert (form.end, form.progressive, form.complete) == (len(data), True, True), f"seed {seed}"
+        for start in scans(data)[1:]:
+            assert not outline(data[:start] + END, "jpeg").complete, f"seed {seed}"
+
+
+def scan(*components: int, first: int, last: int, before: int, after: int) -> bytes:
+    told = b"".join(bytes([component, 0]) for component in components)
+    return bytes([len(components)]) + told + bytes([first, last, before << 4 | after])
+
+
+def frame(*components: int) -> bytes:
+    return bytes([8, 0, 1, 0, 1, len(components)]) + b"".join(bytes([each, 0x11, 0]) for each in components)
+
+
+DC = scan(1, first=0, last=0, before=0, after=0)
+
+
+@pytest.mark.parametrize(
+    ("passes", "complete"),
+    [
+        ([DC, scan(1, first=1, last=63, before=0, after=0)], True),
+        ([DC, scan(1, first=1, last=5, before=0, after=0), scan(1, first=6, last=63, before=0, after=0)], True),
+        ([DC, scan(1, first=1, last=62, before=0, after=0)], False),
+        ([DC, scan(1, first=1, last=63, before=0, after=2)], False),
+        ([DC, scan(1, first=1, last=63, before=0, after=2), scan(1, first=1, last=63, before=2, after=1)], False),
+        ([DC], False),
+        ([scan(1, first=1, last=63, before=0, after=0)], False),
+        # What is odd is not judged: a bit passed over, a pass told twice, a component nobody has, half a header.
+        ([DC, scan(1, first=1, last=63, before=0, after=3), scan(1, first=1, last=63, before=3, after=1)], True),
+        ([DC, DC], True),
+        ([DC, scan(9, first=1, last=63, before=0, after=1)], True),
+        ([DC, scan(1, first=9, last=64, before=0, after=1)], True),
+        ([DC[:-1]], True),
+    ],
+)
+def test_passes_are_added_up_by_wave_and_bit(passes: list[bytes], complete: bool) -> None:
+    found = Passes()
+    found.frame(frame(1))
+    for each in passes:
+        found.scan(each)
+    assert found.complete is complete
+
+
+def test_every_component_needs_its_passes_and_an_odd_frame_is_not_judged() -> None:
+    found, odd = Passes(), Passes()
+    found.frame(frame(1, 2))
+    found.scan(scan(1, 2, first=0, last=0, before=0, after=0))
+    found.scan(scan(1, first=1, last=63, before=0, after=0))
+    assert not found.complete
+    found.scan(scan(2, first=1, last=63, before=0, after=0))
+    assert found.complete
+    odd.frame(frame(1)[:-1])
+    assert odd.complete
 
 
 @EITHER_WAY

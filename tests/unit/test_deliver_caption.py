@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from pipeline.deliver import Caption, prove
 from pipeline.deliver.caption import MAX_TEXT_BYTES, captioned
 from pipeline.deliver.limits import CAP_BYTES
-from pipeline.deliver.purchase import PictureFormat
+from pipeline.picture import PictureFormat
 
 CAPTION = Caption(prompt="A café, by night 夜", model="flux-kontext-pro", seed=42, key="ab" * 32)
 
