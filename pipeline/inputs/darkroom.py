@@ -18,6 +18,7 @@ from pipeline.inputs.developing import Negative, develop
 from pipeline.inputs.faults import InputError
 from pipeline.inputs.fetching import Downloader, fetch
 from pipeline.inputs.memory import Held
+from pipeline.inputs.small import keep_small
 from pipeline.inputs.store import Store
 from pipeline.job import InputImage, Job, is_url, named, prepared_name
 
@@ -111,8 +112,9 @@ class Darkroom:
 
     def _prepare(self, job: Job, paths: Sequence[str]) -> tuple[ReadyInput, ...]:
         request = job.request
+        see = partial(keep_small, self._output)
         ready = []
-        for number, image in enumerate(develop(request, paths, job.found_at)):
+        for number, image in enumerate(develop(request, paths, job.found_at, see=see)):
             if isinstance(image, Negative):
                 facts = {"path": image.path, "sha256": image.sha256, "media": image.media}
                 ready.append(ReadyInput(**facts, size_bytes=image.size_bytes))

@@ -1,8 +1,10 @@
 """From the files of a request's inputs to the images that are sent: as they are, made plain, or stitched."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+
+from PIL import Image
 
 from pipeline.inputs import files
 from pipeline.inputs.decoding import look_at, upright
@@ -21,13 +23,24 @@ class Negative:
     size_bytes: int
 
 
-def develop(request: PictureRequest, paths: Sequence[str], called: Sequence[str]) -> list[Negative | bytes]:
+def _unseen(_sha256: str, _image: Image.Image) -> None:
+    pass
+
+
+def develop(
+    request: PictureRequest,
+    paths: Sequence[str],
+    called: Sequence[str],
+    *,
+    see: Callable[[str, Image.Image], None] = _unseen,
+) -> list[Negative | bytes]:
     """What is to be sent, in order: a file as it is, or the PNG that was made. Blocks: everything is decoded.
 
     Args:
         request: Has the digests that the files must still have, and says how they are stitched.
         paths: Where the files are.
         called: What they are called, for messages.
+        see: Shown each image with its digest, upright, once it has proven to be whole.
 
     Raises:
         InputError: One is not what it was, or not a whole picture.
@@ -42,6 +55,7 @@ def develop(request: PictureRequest, paths: Sequence[str], called: Sequence[str]
             look = look_at(BytesIO(data), len(data))
         except InputError as error:
             raise InputError(error.kind, f"{named(name)}: {error.message}", passing=error.passing) from error
+        see(sha256, image)
         if request.stitch is not None:
             images.append(image)
         elif look.plain:

@@ -1,5 +1,6 @@
 """Edits by the installed command: bought once, by their inputs' bytes, whatever happens."""
 
+import hashlib
 import io
 import os
 import signal
@@ -37,8 +38,14 @@ def bought_keys(workspace: Workspace) -> set[str]:
 
 async def test_a_pair_is_bought_once_wherever_its_files_are(workspace: Workspace, simulator: Simulator) -> None:
     manifest = pairs(workspace, 3)
-    first = await workspace.run(manifest)
+    first = await workspace.run(manifest, report=True)
     assert (first.code, first.json["stored"]) == (0, 3), first.err
+    digests = {
+        hashlib.sha256((workspace.root / f"{side}{n}.png").read_bytes()).hexdigest() for side in "pm" for n in range(3)
+    }
+    assert {path.stem for path in (workspace.output / ".thumbnails").iterdir()} >= digests
+    page = (workspace.output / "report.html").read_text(encoding="utf-8")
+    assert all(f'"{digest}":"data:image/webp' in page for digest in digests)
     assert {row.verdict for row in workspace.rows()} == {"ok"}
     assert len([name for name in workspace.pictures() if ".input-" in name]) == 3
     assert workspace.findings() == set()

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from pipeline import load_manifest
+from pipeline.inputs.small import keep_small
 from pipeline.job import Job
 from pipeline.ledger import Scope
 from pipeline.money import format_usd
@@ -66,6 +68,31 @@ def test_pictures_are_chosen_by_state_model_ratio_and_words(mixed: Path, opened:
     expect(page.locator("#counted")).to_have_text("40 of 40")
     page.select_option("#filter-order", "oldest_url")
     assert page.evaluate("shown.slice(0, 31).every((row, at) => !at || row.url_age_s <= shown[at - 1].url_age_s)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_edit_is_shown_beside_what_it_was_made_from(tmp_path: Path, opened: Open, scheme: str) -> None:
+    digests = ("a" * 64, "b" * 64, "c" * 64)
+    for digest, colour, size in zip(
+        digests, ("teal", "orange", "gray"), ((300, 500), (700, 300), (30, 30)), strict=True
+    ):
+        keep_small(tmp_path, digest, Image.new("RGB", size, colour))
+    written(tmp_path, [Wish(prompt="Edit", inputs=digests), Wish(prompt="None")])
+    for copy in (tmp_path / ".thumbnails").iterdir():
+        copy.unlink()  # they are in the page
+    page = opened(tmp_path / "report.html", color_scheme=scheme)
+    page.locator(".tile button", has_text="Edit").click()
+    expect(page.locator(".inputs img")).to_have_count(3)
+    until(page, "[...document.querySelectorAll('.inputs img')].every(each => each.complete && each.naturalWidth)")
+    facts, strip = page.locator("#facts").bounding_box(), page.locator(".inputs").bounding_box()
+    assert facts is not None
+    assert strip is not None
+    assert facts["x"] <= strip["x"]
+    assert strip["x"] + strip["width"] <= facts["x"] + facts["width"]
+    assert page.evaluate("byId('facts').scrollWidth <= byId('facts').clientWidth")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#details-title")).to_have_text("Picture 2")
+    expect(page.locator(".inputs")).to_have_count(0)
 
 
 def test_the_keyboard_is_enough(mixed: Path, opened: Open) -> None:

@@ -48,6 +48,7 @@ class Wish:
     day: int = 0
     manifest: str = "spring"
     format: ImageFormat = "jpeg"
+    inputs: tuple[str, ...] = ()
 
 
 def troubled() -> list[Wish]:
@@ -149,9 +150,12 @@ def _row(
         output_format=wish.format,
         safety_tolerance=2,
         prompt_upsampling=False,
+        inputs=wish.inputs,
     )
     names = ("output_format", "safety_tolerance", "prompt_upsampling", "inputs")
     asked = {name: request.identity()[name] for name in names}
+    if wish.inputs:
+        asked["found_at"] = [f"input-{number}.jpg" for number, _ in enumerate(wish.inputs, start=1)]
     key = bytes.fromhex(job_key(request, repeat=number, edition="", simulated=simulated))
     paid = wish.state in {"stored", "lost", "spoiled", "bought"}
     path, sha256, size, width, height = None, None, None, None, None

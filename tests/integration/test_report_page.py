@@ -1,6 +1,7 @@
 """The report's files: the page, the small copies beside it, and the contact sheet."""
 
 import base64
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import FluxbatchError, NotFoundError, OutputError, UsageError
+from pipeline.inputs.small import keep_small
 from pipeline.ledger import Ledger, Scope
 from pipeline.report.page import Places, write_report, write_sheet
 from pipeline.report.page.thumbnails import EMBEDDED_MOST, FOLDER, make_thumbnails, sources
@@ -49,6 +51,48 @@ def test_every_row_is_in_the_page_with_what_is_known_of_it(tmp_path: Path) -> No
     assert {row["prompt"] for row in data["rows"] if row.get("open") and row.get("prompt")} == {
         wish.prompt for wish in troubled() if wish.prompt and wish.state not in {"stored", "planned"}
     }
+
+
+def edits(output: Path, number: int, *, copies: int) -> list[Wish]:
+    """So many edits of two images each, with small copies of the first so many images."""
+    wishes = []
+    for place in range(number):
+        digests = tuple(hashlib.sha256(f"{place} {each}".encode()).hexdigest() for each in range(2))
+        wishes.append(Wish(prompt=f"Edit {place}", inputs=digests))
+        for each in digests[: max(0, copies - 2 * place)]:
+            keep_small(output, each, Image.new("RGB", (900, 600) if place < 3 else (9, 6), (place % 256, 90, 160)))
+    return wishes
+
+
+def test_an_edit_shows_what_it_was_made_from(tmp_path: Path) -> None:
+    wishes = [*edits(tmp_path, 3, copies=3), Wish(prompt="No edit")]
+    build(tmp_path, wishes)
+    data = report(tmp_path)
+    rows = {row["prompt"]: row for row in data["rows"]}
+    assert rows["Edit 0"]["input_pictures"] == list(wishes[0].inputs)
+    assert rows["Edit 1"]["input_pictures"] == [wishes[1].inputs[0]]
+    assert "input_pictures" not in rows["Edit 2"]
+    assert "input_pictures" not in rows["No edit"]
+    assert data["embedded"][wishes[0].inputs[1]].startswith("data:image/webp;base64,")
+    with Image.open(tmp_path / FOLDER / f"{wishes[0].inputs[0]}.webp") as image:
+        assert image.size == (480, 320)
+
+
+def test_a_page_of_5000_edits_is_bounded(tmp_path: Path) -> None:
+    wishes = edits(tmp_path, 5_000, copies=EMBEDDED_MOST + 2)
+    build(tmp_path, wishes, pictures=1)
+    data = report(tmp_path)
+    assert sum("input_pictures" in row for row in data["rows"]) == EMBEDDED_MOST // 2 + 1
+    assert not set(data["embedded"]) & set(wishes[0].inputs)
+    assert (tmp_path / "report.html").stat().st_size < 6_000_000
+
+
+def test_a_link_in_the_place_of_the_folder_is_no_way_out(tmp_path: Path) -> None:
+    (tmp_path / "output").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "output" / FOLDER).symlink_to(tmp_path / "elsewhere")
+    keep_small(tmp_path / "output", "a" * 64, Image.new("RGB", (9, 6)))
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_no_signed_url_is_in_the_page(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ _AS_THEY_ARE = (
 )  # fmt: skip
 
 
+#: Input images shown with a row; no model takes more.
+_MOST_INPUTS = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where things are that a page leads to.
@@ -54,10 +58,14 @@ class Places:
         return quote(PurePosixPath(there).as_posix())
 
 
-def document(survey: Survey, scope: Scope, places: Places, thumbnails: Thumbnails, *, made_at: float) -> dict[str, Any]:
+def document(
+    survey: Survey, scope: Scope, places: Places, thumbnails: Thumbnails, inputs: Thumbnails, *, made_at: float
+) -> dict[str, Any]:
     """A page's data.
 
     Args:
+        thumbnails: Of the pictures.
+        inputs: Of what was edited.
         made_at: Seconds since 1970.
     """
     return {
@@ -68,8 +76,8 @@ def document(survey: Survey, scope: Scope, places: Places, thumbnails: Thumbnail
         "options": places.options,
         "total": survey.total,
         "thumbnails": places.thumbnails(),
-        "embedded": thumbnails.embedded(),
-        "rows": [row_of(row, places, thumbnails.made) for row in survey.rows],
+        "embedded": inputs.embedded() | thumbnails.embedded(),
+        "rows": [row_of(row, places, thumbnails.made, inputs.made) for row in survey.rows],
         **figures(survey),
     }
 
@@ -114,7 +122,7 @@ def figures(survey: Survey) -> dict[str, Any]:
     }
 
 
-def row_of(row: Shown, places: Places, made: frozenset[str]) -> dict[str, Any]:
+def row_of(row: Shown, places: Places, made: frozenset[str], inputs: frozenset[str] = frozenset()) -> dict[str, Any]:
     """One row; what is absent is left out."""
     told = {name: getattr(row, name) for name in _AS_THEY_ARE}
     told = {name: value for name, value in told.items() if value is not False and value != ""}
@@ -126,6 +134,7 @@ def row_of(row: Shown, places: Places, made: frozenset[str]) -> dict[str, Any]:
         "prompt_upsampling": row.asked.get("prompt_upsampling"),
         "repeat": row.asked.get("repeat"),
         "inputs": ", ".join(row.asked.get("found_at", [])) or None,
+        "input_pictures": [each for each in row.asked.get("inputs", [])[:_MOST_INPUTS] if each in inputs] or None,
     }
     if row.path is not None and row.state == "stored":
         told["file"] = row.path

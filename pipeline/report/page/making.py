@@ -7,7 +7,7 @@ from pipeline.clock import Clock, SystemClock
 from pipeline.ledger import Ledger, Scope
 from pipeline.report.page.document import Places, document
 from pipeline.report.page.joining import MARK, joined
-from pipeline.report.page.thumbnails import FOLDER, make_thumbnails, sources
+from pipeline.report.page.thumbnails import FOLDER, inputs_of, make_thumbnails, sources
 from pipeline.report.page.writing import put_text
 
 #: The name of the page of a whole ledger.
@@ -64,5 +64,7 @@ def write_report(
         within_s=thumbnails_s,
         monotonic=clock.monotonic,
     )
-    put_text(places.page, joined(document(survey, scope, places, made, made_at=clock.wall())), mark=MARK)
+    inputs = inputs_of(places.output / FOLDER, survey.rows)
+    data = document(survey, scope, places, made, inputs, made_at=clock.wall())
+    put_text(places.page, joined(data), mark=MARK)
     return Report(page=places.page, rows=survey.total, shown=len(survey.rows), thumbnails=len(made.made))

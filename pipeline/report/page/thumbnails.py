@@ -11,20 +11,18 @@ from pathlib import Path
 
 from PIL import Image
 
+from pipeline.inputs import small
 from pipeline.ledger import Shown
 from pipeline.report.page.writing import put
 
 #: The folder in the output folder.
-FOLDER = ".thumbnails"
-#: The longer side of a small copy, in pixels: twice what a tile of the grid shows, for dense screens.
-SIDE_PX = 480
+FOLDER = small.FOLDER
 #: A page carries its small copies within itself while they are few, so that it can be moved alone.
 EMBEDDED_MOST = 240
 EMBEDDED_BYTES = 6 * 1024 * 1024
 #: Nothing larger was ever stored; a file that was changed since is not worth decoding.
 _MOST_PIXELS = 50_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP")
-_QUALITY = 72
 _THREADS = min(4, os.cpu_count() or 1)
 
 
@@ -75,6 +73,16 @@ def sources(rows: Iterable[Shown], file_of: Callable[[str], Path]) -> list[Sourc
         if row.state == "stored" and row.path is not None and row.sha256 is not None
     }
     return list(found.values())
+
+
+def inputs_of(folder: Path, rows: Iterable[Shown]) -> Thumbnails:
+    """The small copies of the rows' input images that are there; they were made when the images were sent."""
+    try:
+        there = {name.removesuffix(".webp") for name in os.listdir(folder)}  # noqa: PTH208 - names are what is wanted
+    except OSError:
+        return Thumbnails(folder=folder)
+    order = tuple(dict.fromkeys(each for row in rows for each in row.asked.get("inputs", []) if each in there))
+    return Thumbnails(folder=folder, order=order, made=frozenset(order))
 
 
 def make_thumbnails(
@@ -133,11 +141,11 @@ def make_one(folder: Path, picture: Source) -> Path | None:
 
 
 def _make(picture: Source, place: Path) -> bool:
-    small = small_copy(picture, SIDE_PX)
-    if small is None:
+    made = small_copy(picture, small.SIDE_PX)
+    if made is None:
         return False
     try:
-        put(place, lambda spare: small.save(spare, "WEBP", quality=_QUALITY, method=2))
+        put(place, lambda spare: made.save(spare, "WEBP", quality=small.QUALITY, method=2))
     except (OSError, ValueError):
         return False
     return True

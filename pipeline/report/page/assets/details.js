@@ -78,6 +78,17 @@ function trouble(row) {
     ...commandsOf(row, kind));
 }
 
+// What was edited, small, in its order; a copy that is gone leaves no hole.
+function inputs(row) {
+  const images = (row.input_pictures ?? []).map((digest) => {
+    const made = make("img", { alt: "", decoding: "async", draggable: "false" });
+    made.addEventListener("error", () => made.remove());
+    made.src = DATA.embedded?.[digest] ?? `${DATA.thumbnails}/${digest}.webp`;
+    return made;
+  });
+  return images.length ? make("div", {}, make("h3", {}, say("fact_inputs")), make("div", { class: "inputs" }, ...images)) : null;
+}
+
 function look(row) {
   looked = row;
   const blank = (text) => make("div", { class: "blank" }, chip(row), make("p", {}, text));
@@ -92,6 +103,7 @@ function look(row) {
       row.prompt && copyButton("copy_row", () => manifestRow(row), "main"),
       row.prompt && copyButton("copy_prompt", () => row.prompt),
       row.picture && make("a", { class: "quiet", href: row.picture, target: "_blank", rel: "noopener" }, say("open_file"))),
+    inputs(row),
     trouble(row),
     facts(row),
   ].filter(Boolean));
