@@ -199,7 +199,7 @@ def _cooked(values: tuple[Any, ...]) -> list[Any]:
         cooked[place] = cook(cooked[place])
     cooked[16:18] = int(cooked[16]), int(cooked[17])
     cooked[19] = cooked[19].hex() if cooked[19] else None
-    cooked[31] = bool(cooked[31])
+    cooked[32] = bool(cooked[32])
     return cooked
 
 

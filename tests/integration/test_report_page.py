@@ -45,6 +45,9 @@ def test_every_row_is_in_the_page_with_what_is_known_of_it(tmp_path: Path) -> No
     cat = by_prompt["A cat"]
     assert (cat["seed"], cat["safety_tolerance"], cat["prompt_upsampling"]) == (str(2**62 + 1), 2, False)
     assert (cat["spent_microusd"], cat["url_age_s"], cat["picture"]) == (35_000, 0.0, "pictures/00001.jpeg")
+    assert cat["provider"] == "apiyi"
+    assert "open" not in cat
+    assert by_prompt["A page of HTML"]["open"] is True
     assert (tmp_path / FOLDER / f"{cat['sha256']}.webp").is_file()
     states = {"failed", "unknown", "lost", "spoiled", "bought", "planned", "stored"}
     assert {row["state"] for row in data["rows"]} == states
