@@ -77,12 +77,13 @@ async def notify(
     wanted = manifest.notify
     if wanted is None or message.event not in wanted.on:
         return []
-    failed: list[str] = []
+    outcomes: list[list[str]] = []
     if wanted.webhook or wanted.webhook_env:
-        failed += await _post(wanted, message, environment)
+        outcomes.append(await _post(wanted, message, environment))
     if wanted.command:
-        failed += await anyio.to_thread.run_sync(partial(_run, manifest, message, environment, command_s))
-    return [f"warning: nobody was told: {why}" for why in failed]
+        outcomes.append(await anyio.to_thread.run_sync(partial(_run, manifest, message, environment, command_s)))
+    who = "nobody" if all(outcomes) else "not everybody"
+    return [f"warning: {who} was told: {why}" for failed in outcomes for why in failed]
 
 
 async def _post(wanted: Notify, message: Message, environment: Mapping[str, str]) -> list[str]:

@@ -88,6 +88,16 @@ async def test_the_address_may_stand_in_the_environment(tmp_path: Path) -> None:
     assert await told(made, trouble(made)) == ["warning: nobody was told: the environment variable HOOK is not set"]
 
 
+async def test_where_one_was_told_the_warning_does_not_say_that_nobody_was(tmp_path: Path) -> None:
+    async with hook(404) as server:
+        both = manifest(tmp_path, webhook=server.url, command=["true"])
+        [failed] = await told(both, trouble(both))
+    assert failed.startswith("warning: not everybody was told: the webhook ")
+    neither = manifest(tmp_path, webhook_env="HOOK", command=["/no/such/program"])
+    lines = await told(neither, trouble(neither))
+    assert [line.startswith("warning: nobody was told: ") for line in lines] == [True, True]
+
+
 @pytest.mark.parametrize(("statuses", "requests"), [((503, 204), 2), ((429, 204), 2), ((503, 503), 2), ((404,), 1)])
 async def test_a_passing_refusal_is_tried_once_more_and_no_other(
     tmp_path: Path, statuses: tuple[int, ...], requests: int
