@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOB ?= jobs/demo.yaml
 AT ?= 0 2 * * *
+TO ?= output/ledger.csv
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -32,6 +33,14 @@ plan: setup ## Say what a run would buy and cost; buys nothing
 init: setup ## Write a first manifest: make init JOB=mine.yaml
 	$(BIN)/fluxbatch init $(JOB)
 
+.PHONY: report
+report: setup ## Write one page of pictures, costs and problems
+	$(BIN)/fluxbatch report
+
+.PHONY: watch
+watch: setup ## Serve that page live, on this machine only
+	$(BIN)/fluxbatch watch
+
 .PHONY: status
 status: setup ## Say what each manifest's runs have come to
 	$(BIN)/fluxbatch status
@@ -39,6 +48,14 @@ status: setup ## Say what each manifest's runs have come to
 .PHONY: verify
 verify: setup ## Prove every picture and every sum against the ledger
 	$(BIN)/fluxbatch ledger verify
+
+.PHONY: export
+export: setup ## Write the ledger, one row a job, to TO (output/ledger.csv)
+	$(BIN)/fluxbatch ledger export --format csv --to "$(TO)"
+
+.PHONY: simulate
+simulate: setup ## Serve a make-believe provider, to try things with
+	$(BIN)/fluxbatch simulate
 
 .PHONY: doctor
 doctor: setup ## Look at all that a run needs, without spending
