@@ -66,7 +66,7 @@ def prune_ledger(
     if json:
         sys.stdout.write(to_json(_as_json(path, found, applied=apply)) + "\n")
         return int(ExitCode.OK)
-    for line in _lines(found, applied=apply):
+    for line in _lines(found, applied=apply) or [_nothing(older_than_days)]:
         sys.stdout.write(plain(line) + "\n")
     again = f"fluxbatch prune --older-than {older_than_days:g}"
     again += f" --max-inputs {shlex.quote(max_inputs)}" if max_inputs else ""
@@ -109,7 +109,13 @@ def _lines(found: Pruned, *, applied: bool) -> list[str]:
         lines += [f"  and {len(found.pictures) - SHOWN:,} more"] if len(found.pictures) > SHOWN else []
         lines.append(f"{found.picture_bytes / 1_000_000:,.1f} MB of pictures; they stay in the ledger as stored")
     lines += [f"{name}: stays, because it is not what was stored, or cannot be removed" for name in found.kept[:SHOWN]]
-    return lines or ["nothing to prune"]
+    return lines
+
+
+def _nothing(older_than_days: float) -> str:
+    """There may well be something, and too much of it, that is too young to go."""
+    young = f" that no run has wanted for {older_than_days:g} days" if older_than_days else ""
+    return f"nothing to prune{young}"
 
 
 def _as_json(path: Address, found: Pruned, *, applied: bool) -> dict[str, object]:

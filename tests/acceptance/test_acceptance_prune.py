@@ -34,6 +34,12 @@ async def test_pictures_go_only_when_told_twice_and_are_not_bought_again(
     assert "the picture was pruned at" in story.out
 
 
+async def test_what_is_too_young_to_go_is_not_told_as_nothing(workspace: Workspace, simulator: Simulator) -> None:
+    await workspace.run(workspace.manifest("One"))
+    told = await workspace.fluxbatch("prune", "--pictures", "--max-size", "1KB")
+    assert told.out.splitlines()[0] == "nothing to prune that no run has wanted for 30 days"
+
+
 async def test_a_size_needs_the_word_and_must_be_one(workspace: Workspace, simulator: Simulator) -> None:
     await workspace.run(workspace.manifest("One"))
     assert_told(await workspace.fluxbatch("prune", "--max-size", "1GB"), 64, "needs --pictures")
