@@ -22,6 +22,14 @@ async def test_rows_and_counts_agree_in_every_state(scene: Scene) -> None:
     assert found.total == len(states)
 
 
+async def test_a_row_says_who_was_asked_and_whether_it_is_open(scene: Scene) -> None:
+    run = await scene.begin()
+    await scene.bring_to(JobState.STORED, run, scene.job("one", index=1))
+    await scene.bring_to(JobState.FAILED, run, scene.job("two", index=2))
+    rows = {row.index: (row.provider, row.open) for row in survey(scene).rows}
+    assert rows == {1: ("apiyi", False), 2: ("apiyi", True)}
+
+
 async def test_money_is_told_by_day_and_model_with_what_is_unknown_apart(scene: Scene) -> None:
     run = await scene.begin()
     await scene.bring_to(JobState.STORED, run, scene.job("one", index=1))
