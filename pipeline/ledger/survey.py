@@ -1,8 +1,9 @@
 """Everything a report shows, asked of the ledger in one view of it: rows, money, ages, budgets. Nothing here writes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from pipeline.ledger.shown import (
@@ -47,6 +48,21 @@ WHERE p.id IN (
     WHERE {{scope}} ORDER BY {_OPEN} DESC, p.id DESC LIMIT :limit
 ) ORDER BY {_OPEN} DESC, p.id DESC
 """  # noqa: S608 - from the text above
+_COOKED: dict[str, Callable[[Any], Any]] = {
+    "key": bytes.hex,
+    "simulated": bool,
+    "asked": json.loads,
+    "state": JobState,
+    "duplicate": bool,
+    "settled": bool,
+    "passing": bool,
+    "spent_microusd": int,
+    "unknown_microusd": int,
+    "sha256": lambda digest: digest.hex() if digest else None,
+    "open": bool,
+}
+#: What the database gives otherwise than ``Shown`` has it: where it stands, and how it is turned into that.
+_COOKS = [(place, _COOKED[field.name]) for place, field in enumerate(fields(Shown)) if field.name in _COOKED]
 #: What of a row may change, in one value.
 _MARK = "j.state || j.attempts || j.settled || p.duplicate || ':' || coalesce(p.path, '') || ':' || p.number"
 
@@ -187,19 +203,8 @@ def _shown(connection: Connection, scope: Scope, *, limit: int, prompts: int) ->
 def _cooked(values: tuple[Any, ...]) -> list[Any]:
     """A row of ``_SHOWN`` as the fields of ``Shown``, in their order."""
     cooked = list(values)
-    for place, cook in (
-        (1, bytes.hex),
-        (4, bool),
-        (10, json.loads),
-        (11, JobState),
-        (12, bool),
-        (13, bool),
-        (14, bool),
-    ):
+    for place, cook in _COOKS:
         cooked[place] = cook(cooked[place])
-    cooked[16:18] = int(cooked[16]), int(cooked[17])
-    cooked[19] = cooked[19].hex() if cooked[19] else None
-    cooked[32] = bool(cooked[32])
     return cooked
 
 
