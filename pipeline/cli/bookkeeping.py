@@ -27,7 +27,6 @@ from pipeline.ledger import (
     hold,
     repair,
 )
-from pipeline.manifest.fields import read_endpoint
 from pipeline.money import format_usd, saving_percent
 from pipeline.report import to_json
 from pipeline.wording import counted
@@ -105,6 +104,8 @@ def endpoint_address(text: str) -> str:
     Raises:
         UsageError: It is none.
     """
+    from pipeline.manifest.fields import read_endpoint
+
     try:
         return read_endpoint(text)
     except PydanticCustomError as error:
