@@ -58,9 +58,10 @@ def install(entry: Entry, *, systemd: bool) -> int:
     """
     manifest = load_manifest(entry.manifest)
     _make_env_file(entry.env_file)
+    # Only the file counts: what this shell has exported is not there at night.
+    environment = environment_of(entry.env_file)
     try:
-        # Only the file counts: what this shell has exported is not there at night.
-        check_sellers(manifest.profiles, environment_of(entry.env_file))
+        check_sellers(manifest.profiles, environment)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"as it would run by itself: {error.message}", remedy=f"write it into {entry.env_file}, then once more"

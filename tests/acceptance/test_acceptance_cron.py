@@ -78,7 +78,9 @@ async def test_a_job_that_would_fail_every_night_is_not_installed(workspace: Wor
     assert_told(refused, 78, "FLUXBATCH_API_KEY is not set", str(made))
     assert made.stat().st_mode & 0o777 == 0o600
     env_file(workspace, "FLUXBATCH_API_KEY=sk-1").chmod(0o644)
-    assert_told(await workspace.fluxbatch("cron", "install", manifest), 78, "others than its owner")
+    assert_told(await workspace.fluxbatch("cron", "install", manifest), 78, f"chmod 600 {made}")
+    env_file(workspace, "what is this")
+    assert_told(await workspace.fluxbatch("cron", "install", manifest), 78, "line 1", "write NAME=value")
     assert "table" not in {file.name for file in (workspace.root / "bin").iterdir()}
     assert_told(await workspace.fluxbatch("cron", "install", manifest, "--at", "tonight"), 64, "no schedule")
 
