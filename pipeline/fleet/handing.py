@@ -18,12 +18,16 @@ class Patience:
     _since: float | None = None
     _seen: tuple[int, int] = (0, 0)
 
-    def is_over(self, run: Snapshot, *, now: float) -> bool:
+    def is_over(self, run: Snapshot, *, now: float, away: bool = False) -> bool:
         """Look at the run, again and again; whether what it waits for is better left to others.
 
-        A run with a request under way is never left: its answer may still come, and be paid.
+        A run with a request under way is never left: its answer may still come, and be paid. Nor is one while the
+        database is away: what has come cannot be recorded then, here or by others.
+
+        Args:
+            away: Whether the database is.
         """
         seen = run.stored, run.received_bytes
-        if run.in_flight or not run.queued or seen != self._seen or self._since is None:
+        if away or run.in_flight or not run.queued or seen != self._seen or self._since is None:
             self._since, self._seen = now, seen
         return now - self._since >= self.nothing_s

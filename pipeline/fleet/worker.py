@@ -256,7 +256,9 @@ class Worker:
     ) -> None:
         """Let others see how far a run is, and have what it waits for in vain."""
         self._hands.watch(shard, name, snapshot)
-        while not patience.is_over(snapshot(), now=anyio.current_time()):  # noqa: ASYNC110 - time alone may end it
+        while not patience.is_over(  # noqa: ASYNC110 - time alone may end it
+            snapshot(), now=anyio.current_time(), away=self._outage.since is not None
+        ):
             await anyio.sleep(TELL_S)
         self._say(f"{name}: nothing comes of {snapshot().queued:,} paid for: left to others")
         for _ in ("gently", "at once"):

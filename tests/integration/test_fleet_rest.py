@@ -12,11 +12,13 @@ import pytest
 
 from pipeline.errors import ExitCode
 from pipeline.fleet import Worker, worker
+from pipeline.fleet.handing import Patience
 from pipeline.ledger.postgres.board import Board
 from pipeline.runner import Stop
 from tests.acceptance.stage import until
 from tests.integration.test_fleet_worker import PATIENCE_S, Fleet, fleet, pictures
 from tests.postgres import Postgres
+from tests.unit.report_samples import snapshot
 
 __all__ = ["fleet"]  # the fixture
 
@@ -115,3 +117,19 @@ async def test_whoever_is_to_end_ends_when_the_database_stays_away_and_others_wa
     assert staying.code is ExitCode.OK
     await fleet.work()
     assert fleet.states() == {"stored": 1}
+
+
+async def test_no_run_is_left_while_the_database_is_away(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is fetched in an outage waits to be recorded: that nothing comes of it is nobody's fault."""
+    monkeypatch.setattr(worker, "TELL_S", 0.02)
+    made, stop = fleet.worker(), Stop()
+    made._outage.lasts("gone", now=anyio.current_time())
+    waiting = snapshot(stored=4, in_flight=0, queued=2)
+    with anyio.move_on_after(0.5):
+        await made._watch(1, "set #1", stop, Patience(0.1), lambda: waiting)
+    assert not stop.asked
+    made._outage.over(now=anyio.current_time())
+    with anyio.fail_after(PATIENCE_S):
+        await made._watch(1, "set #1", stop, Patience(0.1), lambda: waiting)
+    assert stop.asked
+    assert any("left to others" in line for line in fleet.told)

@@ -117,3 +117,11 @@ def test_what_nothing_comes_of_is_left_to_others_and_never_while_a_request_is_un
         (200, waits | {"received_bytes": 901}, True),
     ]
     assert [patience.is_over(snapshot(**run), now=now) for now, run, _ in steps] == [over for *_, over in steps]
+
+
+def test_nothing_is_left_to_others_while_the_database_is_away_or_for_that() -> None:
+    patience, waits = Patience(30.0), snapshot(stored=4, in_flight=0, queued=2)
+    assert not patience.is_over(waits, now=0)
+    assert not patience.is_over(waits, now=40, away=True)
+    assert not patience.is_over(waits, now=69)
+    assert patience.is_over(waits, now=70)
