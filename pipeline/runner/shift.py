@@ -150,7 +150,7 @@ class Shift:
                     group.start_soon(self._obey, self._options.stop, leave_at_once)
                 if self._options.watch is not None:
                     group.start_soon(self._options.watch, self.snapshot)
-                    group.start_soon(self._count)
+                group.start_soon(self._count)
                 if self._tools.trouble is not None:
                     self._on_trouble(self._tools.trouble)
                 try:
@@ -242,7 +242,7 @@ class Shift:
         leave_at_once.cancel()
 
     async def _count(self) -> None:
-        """Count the rows: beside the buying where somebody watches, and for the summary of a run that is cut short."""
+        """Count the rows beside the buying, for the progress and for a run that is cut short."""
         with suppress(FluxbatchError):  # a rows file that has gone is the planner's to tell
             counted = await anyio.to_thread.run_sync(self._manifest.count, abandon_on_cancel=True)
             self._total = counted if self._options.limit is None else min(counted, self._options.limit)
