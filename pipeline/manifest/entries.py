@@ -131,7 +131,7 @@ class RowsEntry:
     def outcomes(self) -> Iterator[Outcome]:
         """A picture, or a misfit, for each row; the file is read as a stream."""
         names = self.columns + self.names
-        label, picture = self.file.label, self.recipe.remembering()
+        label = self.file.label
         for row in self.file.rows(self.columns):
             source = f"{label}:{row.line}"
             if row.cells is None:
@@ -140,7 +140,7 @@ class RowsEntry:
             for combination in self.combinations:
                 values = (*row.cells, *combination)
                 try:
-                    request, use = picture(values)
+                    request, use = self.recipe.picture(values)
                 except UnfitError:
                     message = "; ".join(map(str, self.recipe.faults(values)))
                     yield Misfit([row.raw, combination] if combination else row.raw, source, message)

@@ -15,8 +15,6 @@ from pipeline.ratio import Ratio
 
 #: Stands for a default that is itself wrong.
 IN_DOUBT: Final = object()
-#: So many different rows are remembered, the prompt left out: most rows of a file differ by nothing else.
-_REMEMBERED = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,43 +76,21 @@ class Recipe:
         Raises:
             UnfitError: One key does not fit; ``faults`` finds all of them.
         """
-        rest, use = self._rest(values)
-        return PictureRequest(prompt=self.given["prompt"](values), **rest), use
-
-    def remembering(self) -> "Callable[[Values], tuple[PictureRequest, str]]":
-        """``picture`` for many rows, most of which differ by nothing but the prompt: the rest is made up once."""
-        if self.inputs:
-            return self.picture  # each row's own images are looked at
-        known: dict[tuple[Any, ...], tuple[dict[str, Any], str]] = {}
-        others, prompt = [read for key, read in self.given.items() if key != "prompt"], self.given["prompt"]
-
-        def picture(values: Values) -> tuple[PictureRequest, str]:
-            told = tuple([read(values) for read in others])
-            if told not in known:
-                if len(known) >= _REMEMBERED:
-                    known.clear()
-                known[told] = self._rest(values)
-            rest, use = known[told]
-            return PictureRequest(prompt=prompt(values), **rest), use
-
-        return picture
-
-    def _rest(self, values: Values) -> tuple[dict[str, Any], str]:
-        """All of a row's request but the prompt, and the use that its shape was asked by."""
         spec = self._spec(values)
         shape, use = self._shape(values, spec)
         inputs = self._inputs(values, spec)
-        rest = {
-            "model": spec.id,
-            "ratio": shape,
-            "seed": self._seed(values, spec),
-            "output_format": self._format(values, spec),
-            "safety_tolerance": self._safety_tolerance(values, spec),
-            "prompt_upsampling": self._prompt_upsampling(values, spec),
-            "stitch": inputs.stitch if inputs else None,
-            "background": inputs.background if inputs else None,
-        }
-        return rest, use
+        request = PictureRequest(
+            model=spec.id,
+            prompt=self.given["prompt"](values),
+            ratio=shape,
+            seed=self._seed(values, spec),
+            output_format=self._format(values, spec),
+            safety_tolerance=self._safety_tolerance(values, spec),
+            prompt_upsampling=self._prompt_upsampling(values, spec),
+            stitch=inputs.stitch if inputs else None,
+            background=inputs.background if inputs else None,
+        )
+        return request, use
 
     def images(self, values: Values) -> tuple[str, ...]:
         """Where the input images of one row that fits are, in order; none for a generation."""

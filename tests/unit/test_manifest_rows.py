@@ -263,3 +263,8 @@ def test_rows_are_read_as_they_are_asked_for(tmp_path: Path) -> None:
     manifest = rows(tmp_path, "title,ratio,seed\n" + "a,,\n" * 50_000)
     jobs = manifest.jobs()
     assert [next(jobs).index for _ in range(3)] == [1, 2, 3]
+
+
+def test_equal_shapes_stay_as_each_row_wrote_them(tmp_path: Path) -> None:
+    jobs = made(rows(tmp_path, "title,ratio,seed\na,21:9,\nb,7:3,\nc,21:9,\n"))
+    assert [str(job.request.ratio) for job in jobs] == ["21:9", "7:3", "21:9"]
