@@ -90,17 +90,17 @@ def _from_1(name: str) -> int:
 
 PIPELINE = Contender(name="this pipeline", words=_module("ours", uvloop=True), numbered=_from_1)
 BARE = Contender(name="bare aiohttp loop", words=_module("bare"), numbered=_from_0)
-DURABLE = Contender(
-    name="bare loop, durable and proven, uvloop", words=_module("durable", uvloop=True), numbered=_from_0
-)
 
 
 def contenders() -> list[Contender]:
     """Everybody who is installed; the bare loop first, whom the others are measured by."""
-    present = [BARE]
-    if importlib.util.find_spec("uvloop"):
-        present.append(Contender(name="bare loop, uvloop", words=_module("bare", uvloop=True), numbered=_from_0))
-    present += [DURABLE, PIPELINE]
+    present, with_uvloop = [BARE], ""
+    uvloop = importlib.util.find_spec("uvloop") is not None
+    if uvloop:
+        with_uvloop = ", uvloop"
+        present.append(Contender(name=f"bare loop{with_uvloop}", words=_module("bare", uvloop=True), numbered=_from_0))
+    durable = f"bare loop, durable and proven{with_uvloop}"
+    present += [Contender(name=durable, words=_module("durable", uvloop=uvloop), numbered=_from_0), PIPELINE]
     if importlib.util.find_spec("openai"):
         present.append(Contender(name="OpenAI SDK", words=_module("sdk"), numbered=_from_0))
     if shutil.which("img2dataset"):
