@@ -67,10 +67,11 @@ async def serving(reply: Reply) -> AsyncIterator[Server]:
     listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
     server.port = listener.sockets[0].getsockname()[1]
     try:
-        async with listener:
-            yield server
+        yield server
     finally:
-        await server.stop()
+        listener.close()
+        await server.stop()  # first: from Python 3.12 on a listener waits for its connections
+        await listener.wait_closed()
 
 
 def answering(body: bytes, *, status: str = "200 OK", headers: str = "") -> Reply:
